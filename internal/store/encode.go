@@ -1,0 +1,136 @@
+package store
+
+import (
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// The binary form is described in docs/store-format.md. Whatever changes there changes formatVersion.
+const (
+	formatMagic   = "LDR"
+	formatVersion = 1
+	headerLen     = len(formatMagic) + 1
+	checksumLen   = 8
+)
+
+// Bits of the flags byte.
+const (
+	flagAlwaysValidate = 1 << iota
+	flagMustRevalidate
+	flagShareable
+	flagPrivate
+	flagVariants
+	flagsKnown = 1<<iota - 1
+)
+
+// Encode returns the binary form of e in a slice of its own.
+func Encode(e *Entry) []byte { return e.AppendBinary(make([]byte, 0, e.encodedBound())) }
+
+// AppendBinary appends the binary form of e to dst. Equal entries have equal forms.
+func (e *Entry) AppendBinary(dst []byte) []byte {
+	start := len(dst)
+	dst = append(dst, formatMagic...)
+	dst = append(dst, formatVersion, e.flags(), byte(e.Terms.Source))
+	dst = appendString(dst, e.Key)
+	dst = appendString(dst, e.Target)
+	dst = binary.AppendVarint(dst, int64(e.Status))
+	dst = e.appendTerms(dst)
+	dst = e.appendPosition(dst)
+	dst = binary.AppendUvarint(dst, uint64(e.texts()))
+	dst = e.appendFields(dst)
+	dst = e.appendSelecting(dst)
+	dst = appendStrings(dst, e.Tags)
+	if e.Variants != nil {
+		dst = appendStrings(dst, e.Variants.Names)
+		dst = appendStrings(dst, e.Variants.Keys)
+	}
+	dst = appendString(dst, e.Body)
+	return binary.LittleEndian.AppendUint64(dst, xxhash.Sum64(dst[start:]))
+}
+
+func (e *Entry) flags() (f byte) {
+	set := func(on bool, bit byte) {
+		if on {
+			f |= bit
+		}
+	}
+	set(e.Terms.AlwaysValidate, flagAlwaysValidate)
+	set(e.Terms.MustRevalidate, flagMustRevalidate)
+	set(e.Terms.Shareable, flagShareable)
+	set(e.Terms.Private, flagPrivate)
+	set(e.Variants != nil, flagVariants)
+	return f
+}
+
+func (e *Entry) appendTerms(dst []byte) []byte {
+	t := &e.Terms
+	for _, n := range [...]int64{
+		int64(t.Lifetime), int64(t.InitialAge), t.ResponseTime, int64(t.WhileRevalidate), int64(t.IfError),
+	} {
+		dst = binary.AppendVarint(dst, n)
+	}
+	return dst
+}
+
+func (e *Entry) appendPosition(dst []byte) []byte {
+	p := &e.Position
+	dst = appendString(dst, p.History)
+	dst = binary.LittleEndian.AppendUint64(dst, p.Generation)
+	dst = binary.AppendUvarint(dst, p.Millis)
+	return binary.AppendUvarint(dst, p.Seq)
+}
+
+// texts counts the strings that end up in slices, so that decoding makes one slice for all of them.
+func (e *Entry) texts() int {
+	n := len(e.Tags)
+	for i := range e.Fields {
+		n += len(e.Fields[i].Values)
+	}
+	if e.Variants != nil {
+		n += len(e.Variants.Names) + len(e.Variants.Keys)
+	}
+	return n
+}
+
+func (e *Entry) appendFields(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(e.Fields)))
+	for i := range e.Fields {
+		f := &e.Fields[i]
+		dst = appendString(dst, f.Name)
+		dst = appendBool(dst, f.Append)
+		dst = appendStrings(dst, f.Values)
+	}
+	return dst
+}
+
+func (e *Entry) appendSelecting(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(e.Selecting)))
+	for i := range e.Selecting {
+		s := &e.Selecting[i]
+		dst = appendString(dst, s.Name)
+		dst = appendBool(dst, s.Present)
+		dst = appendString(dst, s.Value)
+	}
+	return dst
+}
+
+func appendStrings(dst []byte, list []string) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(list)))
+	for _, s := range list {
+		dst = appendString(dst, s)
+	}
+	return dst
+}
+
+func appendString[T string | []byte](dst []byte, s T) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(s)))
+	return append(dst, s...)
+}
+
+func appendBool(dst []byte, b bool) []byte {
+	if b {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
+}

@@ -1,0 +1,75 @@
+package store
+
+import "unsafe"
+
+// What the parts of an entry take on a 64-bit machine beside their bytes.
+const (
+	entryStruct     = int(unsafe.Sizeof(Entry{}))
+	fieldStruct     = int(unsafe.Sizeof(Field{}))
+	selectingStruct = int(unsafe.Sizeof(Selecting{}))
+	variantsStruct  = int(unsafe.Sizeof(Variants{}))
+	stringHeader    = int(unsafe.Sizeof(""))
+)
+
+// The allocator's granularity: small objects come in classes up to an eighth apart, large ones in whole pages.
+const (
+	largestClass = 32 << 10
+	heapPage     = 8 << 10
+)
+
+// Size is how many bytes e holds in memory: its text and body, its structs, and what the allocator rounds up.
+func (e *Entry) Size() int {
+	return entryStruct + e.lists() + heapSize(e.textBytes()) + heapSize(len(e.Body))
+}
+
+// lists is the size of the slices' elements, the strings' bytes excluded.
+func (e *Entry) lists() int {
+	n := len(e.Fields)*fieldStruct + len(e.Selecting)*selectingStruct + e.texts()*stringHeader
+	if e.Variants != nil {
+		n += variantsStruct
+	}
+	return n
+}
+
+func (e *Entry) textBytes() int {
+	n := len(e.Key) + len(e.Target) + len(e.Position.History) + sumLen(e.Tags)
+	for i := range e.Fields {
+		n += len(e.Fields[i].Name) + sumLen(e.Fields[i].Values)
+	}
+	for i := range e.Selecting {
+		n += len(e.Selecting[i].Name) + len(e.Selecting[i].Value)
+	}
+	if e.Variants != nil {
+		n += sumLen(e.Variants.Names) + sumLen(e.Variants.Keys)
+	}
+	return n
+}
+
+func sumLen(list []string) (n int) {
+	for _, s := range list {
+		n += len(s)
+	}
+	return n
+}
+
+// heapSize is what an allocation of n bytes takes.
+func heapSize(n int) int {
+	if n > largestClass {
+		return (n + heapPage - 1) / heapPage * heapPage
+	}
+	return n + n/8
+}
+
+// Bounds of the binary form beside texts and body.
+const (
+	maxVarint     = 10
+	fixedBound    = headerLen + 2 + checksumLen + 8 + 16*maxVarint // lengths, counts, terms and position
+	perFieldBound = 2*maxVarint + 1
+)
+
+// encodedBound is at least the length of the binary form and little more, so that encoding allocates once.
+func (e *Entry) encodedBound() int {
+	const perText = 4 // no text of a header needs a longer length; if one does, append grows the slice
+	return fixedBound + e.textBytes() + len(e.Body) +
+		(len(e.Fields)+len(e.Selecting))*perFieldBound + e.texts()*perText
+}
