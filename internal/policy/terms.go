@@ -1,3 +1,5 @@
+// Package policy holds the rules of HTTP caching as pure functions of fields, status and times: RFC 9111, and what
+// RFC 9110, 5861 and 9213 add to it. Nothing here reads a clock, waits, or writes a response.
 package policy
 
 import "time"

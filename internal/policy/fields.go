@@ -1,0 +1,50 @@
+package policy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Unstored returns which fields of a response, by canonical name, are never stored (RFC 9111 §3.1): those of one
+// connection, those that Connection names, those of a proxy, and those that the forms of no-cache and private with
+// field names withhold (§5.2.2.4, §5.2.2.7). targets are as in Rules. It does not allocate where only the first are
+// concerned.
+func Unstored(h http.Header, targets ...string) func(name string) bool {
+	d, _ := directivesOf(h, targets)
+	connection := h["Connection"]
+	if len(connection) == 0 && d.NoCacheFields == nil && d.PrivateFields == nil {
+		return hopByHop
+	}
+	return func(name string) bool {
+		return hopByHop(name) || d.withholds(name) || nominated(connection, name)
+	}
+}
+
+// hopByHop reports whether a field concerns one connection or a proxy (RFC 9110 §7.6.1, RFC 9111 §3.1). TE and
+// Trailer are named in RFC 9110 §10.1.4 and §6.6.2.
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+		"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization":
+		return true
+	}
+	return false
+}
+
+// withholds reports whether no-cache or private names the field.
+func (r *ResponseDirectives) withholds(name string) bool {
+	return slices.Contains(r.NoCacheFields, name) || slices.Contains(r.PrivateFields, name)
+}
+
+// nominated reports whether a Connection field names the field.
+func nominated(connection []string, name string) bool {
+	for _, line := range connection {
+		for option := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(trim(option), name) {
+				return true
+			}
+		}
+	}
+	return false
+}

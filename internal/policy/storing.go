@@ -1,0 +1,171 @@
+package policy
+
+import (
+	"net/http"
+	"time"
+)
+
+// Request is what storing needs to know of the request that a response answers.
+type Request struct {
+	Method        string
+	Authorization bool // it has an Authorization field
+	Credentials   bool // it has Authorization or Cookie, on a route that is strict about both
+}
+
+// Response is a complete response as the handler gave it.
+type Response struct {
+	Status       int
+	Header       http.Header
+	RequestTime  time.Time // request_time of RFC 9111 §4.2.3: when the handler was called
+	ResponseTime time.Time // response_time: when it answered
+}
+
+// Rules are what a route says, as far as HTTP's rules care.
+type Rules struct {
+	TTL          time.Duration         // the route's own lifetime (For), for the statuses that it applies to; 0 under FromHeaders
+	Override     time.Duration         // what the handler asked for with Entry(r).TTL; 0 is nothing
+	Negative     map[int]time.Duration // statuses kept for these durations
+	FromHeaders  bool                  // RFC 9111 alone decides: no-cache may be stored for validation, Cookie is not special
+	Public       bool                  // the author vouches that credentials do not matter
+	Private      bool                  // one entry per user: what is private is storable, credentials do not matter
+	KeyedCookies bool                  // the cookies that matter are in the key
+	StoreCookies bool                  // Set-Cookie may be stored
+	Heuristic    bool                  // heuristic lifetimes are allowed
+	Stale        time.Duration         // stale windows of responses that name none
+	Targets      []string              // targeted fields in order of preference (RFC 9213 §2.2); nil means CDN-Cache-Control
+}
+
+// Reason says why a response is not stored, as the detail parameter of Cache-Status (RFC 9211 §2.8); "" means that it
+// is stored.
+type Reason string
+
+// The reasons.
+const (
+	ReasonMethod        Reason = "method"        // not GET
+	ReasonStatus        Reason = "status"        // not final, never stored, not understood, or not without a lifetime
+	ReasonPartial       Reason = "partial"       // 206
+	ReasonTrailer       Reason = "trailer"       // announces trailer fields
+	ReasonNoStore       Reason = "no-store"      // RFC 9111 §5.2.2.5
+	ReasonPrivate       Reason = "private"       // RFC 9111 §5.2.2.7
+	ReasonNoCache       Reason = "no-cache"      // RFC 9111 §5.2.2.4, where validation is not wanted or not possible
+	ReasonSetCookie     Reason = "set-cookie"    // has a Set-Cookie field
+	ReasonVary          Reason = "vary"          // varies by *
+	ReasonAuthorization Reason = "authorization" // RFC 9111 §3.5
+	ReasonCookie        Reason = "cookie"        // the request had a Cookie field
+	ReasonExpired       Reason = "expired"       // stale from the start, and nothing could make use of it
+)
+
+// Store decides whether a response may be stored, and on which terms it is reused (RFC 9111 §3, §4.2). That the
+// response is complete and that the request allows storing is the caller's to know.
+func Store(req Request, res Response, rules Rules) (Terms, Reason) {
+	d, targeted := directivesOf(res.Header, rules.Targets)
+	if reason := refusal(&req, &res, &rules, &d); reason != "" {
+		return Terms{}, reason
+	}
+	life, source, named := lifetime(&res, &rules, &d, targeted)
+	if !named && !storableUnnamed(res.Status, &rules, &d) {
+		return Terms{}, ReasonStatus
+	}
+	t := Terms{
+		Lifetime:       life,
+		Source:         source,
+		ResponseTime:   res.ResponseTime.UnixNano(),
+		AlwaysValidate: d.NoCache,
+		MustRevalidate: !d.stalePermitted(),
+		Shareable:      d.shareable(),
+		Private:        rules.Private || storesCookie(res.Header, &d),
+	}
+	if source != Route {
+		t.InitialAge = initialAge(&res)
+	}
+	if !t.MustRevalidate {
+		t.WhileRevalidate = window(d.WhileRevalidate, rules.Stale)
+		t.IfError = window(d.IfError, rules.Stale)
+	}
+	return t, useless(&t, HasValidator(res.Header), rules.FromHeaders)
+}
+
+// window is a stale window: the response's own where it names one, else the route's.
+func window(named, route time.Duration) time.Duration {
+	if named != Unset {
+		return named
+	}
+	return clamp(route)
+}
+
+// refusal says what forbids to store the response, whatever its lifetime.
+func refusal(req *Request, res *Response, rules *Rules, d *ResponseDirectives) Reason {
+	_, varies := VaryNames(res.Header["Vary"])
+	switch {
+	case req.Method != http.MethodGet:
+		return ReasonMethod
+	case res.Status == http.StatusPartialContent:
+		return ReasonPartial
+	case !StorableStatus(res.Status), d.MustUnderstand && !KnownStatus(res.Status):
+		return ReasonStatus
+	case len(res.Header["Trailer"]) > 0:
+		return ReasonTrailer
+	case d.NoStore && !d.MustUnderstand: // RFC 9111 §5.2.2.3: an understood status overrides no-store.
+		return ReasonNoStore
+	case d.Private && !rules.Private:
+		return ReasonPrivate
+	case d.NoCache && (!rules.FromHeaders || !HasValidator(res.Header)):
+		return ReasonNoCache
+	case storesCookie(res.Header, d) && !rules.StoreCookies:
+		return ReasonSetCookie
+	case varies:
+		return ReasonVary
+	}
+	return credentials(req, rules, d)
+}
+
+// credentials says whether the request's credentials forbid to store the response. Under FromHeaders only
+// Authorization counts (RFC 9111 §3.5); otherwise Cookie does as well, since handlers answer it for one user.
+func credentials(req *Request, rules *Rules, d *ResponseDirectives) Reason {
+	strict := req.Credentials && !rules.FromHeaders
+	switch {
+	case !req.Authorization && !strict, rules.Public, rules.Private, d.shareable():
+		return ""
+	case req.Authorization:
+		return ReasonAuthorization
+	case rules.KeyedCookies:
+		return ""
+	}
+	return ReasonCookie
+}
+
+// storesCookie reports whether a Set-Cookie field would be stored; one that no-cache or private names never is.
+func storesCookie(h http.Header, d *ResponseDirectives) bool {
+	return len(h["Set-Cookie"]) > 0 && !d.withholds("Set-Cookie")
+}
+
+// storableUnnamed reports whether a response may be stored without any lifetime, to be validated: its status is
+// heuristically cacheable or it is public (RFC 9111 §3). Where the route names lifetimes it is not.
+func storableUnnamed(status int, rules *Rules, d *ResponseDirectives) bool {
+	return rules.FromHeaders && (HeuristicallyCacheable(status) || d.Public)
+}
+
+// useless returns ReasonExpired for what is stale from the start and can neither be validated nor served stale. A
+// lifetime that passed on the way still serves clients that send max-stale, one of 0 was meant to serve nobody.
+func useless(t *Terms, validator, fromHeaders bool) Reason {
+	switch {
+	case t.Lifetime > t.InitialAge && !t.AlwaysValidate:
+		return ""
+	case t.WhileRevalidate > 0 || t.IfError > 0:
+		return ""
+	case fromHeaders && (validator || t.Lifetime > 0 && !t.MustRevalidate):
+		return ""
+	}
+	return ReasonExpired
+}
+
+// HasValidator reports whether the response can be validated with the handler: it has an ETag or a valid
+// Last-Modified field (RFC 9110 §8.8).
+func HasValidator(h http.Header) bool {
+	if tag, ok := Singleton(h["Etag"]); ok && tag != "" {
+		return true
+	}
+	modified, _ := Singleton(h["Last-Modified"])
+	_, ok := ParseDate(modified)
+	return ok
+}
