@@ -1,0 +1,34 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"unicode/utf8"
+)
+
+// Bounds of a Redis key. Redis would take 512 MiB, but every key is kept in its memory and sent with every command.
+const (
+	maxRedisKey  = 512
+	keptOfKey    = 400 // what stays readable of a longer one
+	digestLength = 16  // 128 bits: a collision is a miss anyway, as the entry carries the whole key
+)
+
+// RedisKey is the key that Redis knows a store's key by: the same text, or of one longer than 512 bytes the beginning,
+// cut between characters, with "~" and a digest of the whole.
+func RedisKey(key string) string {
+	if len(key) <= maxRedisKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return key[:cut(key, keptOfKey)] + "~" + hex.EncodeToString(sum[:digestLength])
+}
+
+// cut is the last place at or before n where a character of s begins; n itself where s is no UTF-8.
+func cut(s string, n int) int {
+	for i := n; i > n-utf8.UTFMax; i-- {
+		if utf8.RuneStart(s[i]) {
+			return i
+		}
+	}
+	return n
+}
