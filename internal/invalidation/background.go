@@ -1,0 +1,164 @@
+package invalidation
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	maxReads   = 8   // reads under way, most of them given up
+	maxAppends = 128 // appends under way
+	tolerated  = 3   // rounds that may fail in a row before Append no longer tries by itself
+	closeWait  = time.Second
+	maxBlock   = 500 * time.Millisecond // because nothing tells a blocked read that its stream was deleted
+)
+
+// period is the time between two rounds: a quarter of the lease, so that one that fails does no harm.
+func (l *Log) period() time.Duration { return l.config.Lease / 4 }
+
+// follow runs rounds, at least one per period.
+func (l *Log) follow() {
+	ticker := time.NewTicker(l.period())
+	defer ticker.Stop()
+	for {
+		l.round()
+		select {
+		case <-l.context.Done():
+			return
+		case <-ticker.C:
+		case <-l.wake:
+		}
+	}
+}
+
+// round reads the log to its tail and repeats what is overdue.
+func (l *Log) round() {
+	err := l.readAll()
+	if err == nil {
+		l.report(l.failures.Swap(0), nil)
+		l.rounds.send()
+		l.repeat()
+	} else if l.context.Err() == nil {
+		l.report(l.failures.Add(1)-1, err)
+	}
+}
+
+// report logs changes of state only: the first failed round, and the first good one after that.
+func (l *Log) report(failed int64, err error) {
+	switch {
+	case err != nil && failed == 0:
+		l.config.Logger.Warn("invalidation log out of reach", "key", l.stream.key, "error", err)
+	case err == nil && failed > 0:
+		l.config.Logger.Info("invalidation log followed again", "key", l.stream.key, "failed_rounds", failed)
+	}
+}
+
+// readAll asks until the core has no further question.
+func (l *Log) readAll() error {
+	for {
+		q := l.core.next(at(time.Now()))
+		r, err := call(l.context, l.reads, l.period(), func(ctx context.Context) (reply, error) {
+			if q.renew {
+				_, err := l.stream.append(ctx, nil, q.broken)
+				return reply{}, err
+			}
+			return l.stream.read(ctx, q.from)
+		})
+		if err != nil {
+			return err
+		}
+		done := l.core.apply(q, r, at(time.Now()))
+		if done.reset {
+			l.config.OnReset()
+		}
+		if !done.again {
+			return nil
+		}
+	}
+}
+
+// repeat appends the purges that went wrong. Another error leaves them for the next round.
+func (l *Log) repeat() {
+	if p, ok := l.core.again(); ok {
+		if _, err := l.send(l.context, p); err == nil {
+			l.config.Logger.Info("overdue invalidations appended", "key", l.stream.key, "records", len(p.claims))
+		}
+	}
+}
+
+// send appends a purge and tells the core how that ended.
+func (l *Log) send(ctx context.Context, p purge) (Position, error) {
+	position, err := call(ctx, l.appends, l.config.Timeout, func(ctx context.Context) (Position, error) {
+		return l.stream.append(ctx, p.records(), p.broken)
+	})
+	if err != nil {
+		l.core.fail(p)
+		return Position{}, err
+	}
+	return position, l.core.settle(p, position, at(time.Now()))
+}
+
+// hurry asks for a round now.
+func (l *Log) hurry() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// listen asks for a round when the log grows. Rounds come without it too, only later.
+func (l *Log) listen() {
+	for l.context.Err() == nil {
+		next := l.rounds.next()
+		after, ok := l.core.tail()
+		grown, err := false, error(nil)
+		if ok {
+			grown, err = call(l.context, l.reads, maxBlock+l.period(), func(ctx context.Context) (bool, error) {
+				return l.stream.block(ctx, after, maxBlock)
+			})
+		}
+		if grown {
+			l.hurry()
+		}
+		if grown || err != nil || !ok {
+			l.idle(next)
+		}
+	}
+}
+
+// idle waits for the end of a round, or for a period when none comes to an end.
+func (l *Log) idle(next <-chan struct{}) {
+	timer := time.NewTimer(l.period())
+	defer timer.Stop()
+	select {
+	case <-next:
+	case <-timer.C:
+	case <-l.context.Done():
+	}
+}
+
+// signal wakes all that wait for the next of something. The zero value is ready.
+type signal struct {
+	mu sync.Mutex
+	ch chan struct{} // guarded by mu
+}
+
+// next returns a channel that the next send closes.
+func (s *signal) next() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
+}
+
+func (s *signal) send() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
+	}
+}
