@@ -52,6 +52,9 @@ func send(t testing.TB, h http.Handler, b *block) *httptest.ResponseRecorder {
 func (b *block) check(path string, rec *httptest.ResponseRecorder) []string {
 	result, body := rec.Result(), rec.Body.String()
 	defer func() { _ = result.Body.Close() }() // It is in memory: nothing can fail.
+	if b.body != "" {                          // A script's lines end where they end.
+		body = strings.TrimSuffix(body, "\n")
+	}
 	var failures []string
 	if result.StatusCode != b.status {
 		failures = append(failures, fmt.Sprintf("%s:%d: got status %d, want %d", path, b.line, result.StatusCode, b.status))

@@ -33,7 +33,8 @@
 //     says !Date. Fields marked > are what it must see, the pseudo-fields :method, :path and :authority among them.
 //     Each of several origins answers once; without one (or with origin none) the origin must not be asked.
 //   - expect STATUS: what the client must get. Fields are exact, in all their lines; after ~ comes a pattern for the whole
-//     value, lines joined by ", "; ! means absent. The body counts if given; (empty) is no body; that of a 204 or 304 must be.
+//     value, lines joined by ", "; ! means absent. The body counts if given, but for a last newline; (empty) is no body, which a 204
+//     and a 304 must have.
 //   - wait DURATION: the clock goes on.
 //
 // Exchanges follow one another: concurrency is for Go tests.

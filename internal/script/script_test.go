@@ -101,6 +101,7 @@ func TestFailures(t *testing.T) {
 		"pattern, missing": {"GET /\norigin 200\nexpect 200\n\tA: ~ .*", `x.txt:4: A: got [], want a match of ^(?:.*)$`},
 		"body":             {"GET /\norigin 200\n\n\ta\nexpect 200\n\n\tb", `x.txt:5: got body "a", want "b"`},
 		"body, no":         {"GET /\norigin 200\n\n\ta\nexpect 200\n\n\t(empty)", `x.txt:5: got body "a", want ""`},
+		"body, more":       {"GET /\norigin 200\n\n\ta\n\n\tb\nexpect 200\n\n\ta", `x.txt:7: got body "a\n\nb", want "a"`},
 		"body of a 304":    {"GET /\norigin 304\n\n\ta\nexpect 304", `x.txt:5: got body "a", want ""`},
 		"request field":    {"GET /\n\tA: 1\norigin 200\n\t> A: 2\nexpect 200", `x.txt:4: A: got ["1"], want ["2"]`},
 		"request, absent":  {"GET /\n\tA: 1\norigin 200\n\t> !A\nexpect 200", `x.txt:4: A: got ["1"], want none`},

@@ -1,0 +1,51 @@
+GOLANGCI_VERSION := v2.15.0
+GOFUMPT_VERSION  := v0.12.0
+FUZZTIME ?= 20s
+BENCH    ?= .
+
+export PATH := $(CURDIR)/.bin:$(PATH)
+
+.PHONY: test
+test: needs lint ## Everything that must hold: linters, then all tests under the race detector.
+	go test -race -shuffle=on -timeout=15m ./...
+
+.PHONY: lint
+lint: tools ## Formatting, go vet, staticcheck and the other linters of .golangci.yml, tidiness of go.mod.
+	go vet ./...
+	golangci-lint run ./...
+	@unformatted=$$(gofumpt -l .); test -z "$$unformatted" || { echo "run gofumpt -w on: $$unformatted"; exit 1; }
+	go mod tidy -diff
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME.
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | \
+	while read -r dir name; do \
+		echo "$$dir $$name"; \
+		go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) $$dir || exit 1; \
+	done
+
+.PHONY: bench
+bench: ## Benchmarks whose names match BENCH, with allocations.
+	go test -run='^$$' -bench='$(BENCH)' -benchmem ./...
+
+.PHONY: needs
+needs: ## Installs redis-server, Chromium and a C compiler where they are missing.
+	@.ci/install
+
+# The name of the link tells the version, so that a new one gets installed.
+TOOLS := .bin/golangci-lint-$(GOLANGCI_VERSION) .bin/gofumpt-$(GOFUMPT_VERSION)
+
+.PHONY: tools
+tools: $(TOOLS) ## Installs the pinned linters into .bin.
+
+.bin/golangci-lint-%:
+	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*
+	@ln -sf golangci-lint $@
+
+.bin/gofumpt-%:
+	GOBIN=$(CURDIR)/.bin go install mvdan.cc/gofumpt@$*
+	@ln -sf gofumpt $@
+
+.PHONY: help
+help: ## This list.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
