@@ -16,8 +16,9 @@ func Unstored(h http.Header, targets ...string) func(name string) bool {
 	if len(connection) == 0 && d.NoCacheFields == nil && d.PrivateFields == nil {
 		return hopByHop
 	}
+	withheld := slices.Concat(d.NoCacheFields, d.PrivateFields)
 	return func(name string) bool {
-		return hopByHop(name) || d.withholds(name) || nominated(connection, name)
+		return hopByHop(name) || slices.Contains(withheld, name) || nominated(connection, name)
 	}
 }
 

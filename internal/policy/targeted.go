@@ -7,8 +7,8 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// defaultTargets is the target list of a cache that is told none (RFC 9213 §3).
-var defaultTargets = []string{"CDN-Cache-Control"}
+// defaultTargets is the target list of a cache that is told none (RFC 9213 §3), in canonical form.
+var defaultTargets = []string{"Cdn-Cache-Control"}
 
 // directivesOf returns the directives that decide about a response: those of the first valid targeted field, else
 // those of Cache-Control (RFC 9213 §2.2). Where targeted is true, Cache-Control and Expires count for nothing.
