@@ -30,6 +30,7 @@ type (
 	}
 	founded struct{ since date }
 	count   int
+	mixed   struct{}
 )
 
 func (d date) String() string                { return fmt.Sprintf("%d-%02d-%02d", d.year, d.month, d.day) }
@@ -38,6 +39,8 @@ func (both) MarshalText() ([]byte, error)    { return []byte("marshalled"), nil 
 func (both) String() string                  { return "strung" }
 func (i *inches) String() string             { return fmt.Sprint(i.n, " in") }
 func (c count) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "#%d", int(c)), nil }
+func (mixed) String() string                 { return "strung" }
+func (*mixed) MarshalText() ([]byte, error)  { return []byte("marshalled"), nil }
 
 func TestValues(t *testing.T) {
 	at := time.Date(2019, time.May, 9, 19, 10, 0, 0, time.FixedZone("EDT", -4*3600))
@@ -67,6 +70,8 @@ func TestValues(t *testing.T) {
 		{date{2019, 5, 9}, "2019-05-09"},
 		{&date{2019, 5, 9}, "2019-05-09"},
 		{both{}, "marshalled"},
+		{mixed{}, "marshalled"}, // as &mixed{} is
+		{&mixed{}, "marshalled"},
 		{inches{3}, "3%20in"},
 		{&inches{3}, "3%20in"},
 		{count(2), "#2"},
