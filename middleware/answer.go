@@ -1,0 +1,192 @@
+package middleware
+
+import (
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/larderhq/larder/internal/policy"
+)
+
+const (
+	// maxFailedFlights is after how many failures of others a waiter runs by himself: a handler that always fails must not
+	// serve its clients one after the other.
+	maxFailedFlights = 3
+	// takeover is how long a run may take before one of those who wait starts another.
+	takeover = 5 * time.Second
+	// maxFilling bounds the bytes that all runs of a cache hold back at a time; beyond it responses stream and are not stored.
+	maxFilling = 256 << 20
+	// storeGrace is the most that a handler's goroutine waits for the remote tier behind its response, so that the next
+	// request, wherever it goes, hits. A healthy Redis needs a hundredth of it.
+	storeGrace = 5 * time.Millisecond
+)
+
+// lead runs the handler for this client, and for those who wait for the flight.
+func (x *exchange) lead(f *flight, s *response, fwd string) {
+	u := x.newRun(f, s, fwd)
+	defer x.rt.c.flights.land(f, failed, nil) // no effect where it has landed
+	if u.mayFallBack(u.began) {
+		x.leadBesideStale(u)
+		return
+	}
+	u.prepare(false)
+	u.do()
+	x.answer(u)
+}
+
+// leadBesideStale runs the handler in a goroutine of its own, so that the client can be given the stale response as soon as the
+// handler's time is up.
+func (x *exchange) leadBesideStale(u *run) {
+	u.rec.header, u.separate = x.w.Header().Clone(), true
+	u.prepare(true)
+	var panicked any
+	done := make(chan struct{})
+	x.rt.c.goBackground(func() {
+		defer close(done)
+		defer func() { panicked = u.recovered(recover()) }()
+		u.do()
+	})
+	select {
+	case <-done:
+	case <-u.ctx.Done():
+		if u.abandon() {
+			x.serveStale(u.stale, 0, detailTimeout)
+			return
+		}
+		<-done
+	case <-x.r.Context().Done():
+		if u.abandon() {
+			x.gone()
+			return
+		}
+		<-done
+	}
+	switch {
+	case panicked == nil:
+		x.answer(u)
+	case u.owner.Load() == ownerOpen:
+		restore(x.w.Header(), u.outer)
+		x.serveStale(u.stale, 0, detailError)
+	default: // it has begun to stream: the panic is its client's
+		panic(panicked)
+	}
+}
+
+// recovered logs a panic with its stack, where the stack would be lost.
+func (u *run) recovered(v any) any {
+	if v != nil && v != http.ErrAbortHandler {
+		u.rt.c.logger.Error("larder: handler panicked", "route", u.rt.label(u.r), "panic", v, "stack", string(debug.Stack()))
+	}
+	return v
+}
+
+// answer gives the client what has become of its run.
+func (x *exchange) answer(u *run) {
+	h := x.w.Header()
+	status := cacheStatus{fwd: u.fwd, detail: u.reason}
+	switch u.outcome {
+	case outCommitted:
+		if u.separate {
+			maps.Copy(h, u.rec.header) // trailers
+		}
+	case outStored:
+		restore(h, u.rec.fields)
+		status.stored = true
+		x.serve(u.result, reply{filled: true, status: status.list()}, time.Unix(0, u.result.Terms.ResponseTime))
+		x.awaitStore(u.saved)
+	case outFreshened:
+		restore(h, u.outer)
+		status.fwdStatus, status.stored = http.StatusNotModified, u.reason == ""
+		x.serve(u.result, reply{status: status.list()}, time.Now())
+		x.awaitStore(u.saved)
+	case outStale:
+		restore(h, u.outer)
+		x.serveStale(u.stale, u.rec.status, u.reason)
+	case outRepeat:
+		restore(h, u.outer)
+		x.lead(u.flight, nil, u.fwd)
+	case outTimeout:
+		restore(h, u.outer)
+		status.addTo(h)
+		http.Error(x.w, http.StatusText(http.StatusGatewayTimeout), http.StatusGatewayTimeout)
+	default:
+		restore(h, u.rec.fields)
+		status.addTo(h)
+		x.w.WriteHeader(u.rec.status)
+		if len(u.rec.body) > 0 {
+			x.write(u.rec.body)
+		}
+	}
+}
+
+// serveStale answers with a stale response in the place of an error (RFC 5861 §4).
+func (x *exchange) serveStale(s *response, handlerStatus int, why string) {
+	x.rt.c.stats.stale.Add(1)
+	x.rt.note(x.r, "larder: stale response served", why)
+	status := cacheStatus{fwd: fwdStale, fwdStatus: handlerStatus, detail: detailOnError}
+	x.serve(s, reply{status: status.list()}, time.Now())
+}
+
+// gone answers a client whose own context has ended: it is not there any more, or an outer middleware answers for it. The
+// status only keeps an implicit 200 from passing for an answer.
+func (x *exchange) gone() {
+	x.w.WriteHeader(http.StatusServiceUnavailable)
+}
+
+// awaitStore waits a moment for the remote tier. The client has its response, or will get it with the end of the handler.
+func (x *exchange) awaitStore(saved <-chan struct{}) {
+	if saved == nil {
+		return
+	}
+	timer := time.NewTimer(storeGrace)
+	defer timer.Stop()
+	select {
+	case <-saved:
+	case <-timer.C:
+	}
+}
+
+// mayJoin reports whether the exchange may wait for a flight: not if it is older than its process can vouch for.
+func (x *exchange) mayJoin(f *flight) bool {
+	return f != x.outlasted && x.rt.c.log.JoinAllowed(f.began, x.arrived)
+}
+
+// abandoned is the landing for one whose own context ended.
+const abandoned = failed + 1
+
+// wait waits for a flight to land, until the client leaves. One that takes too long counts as failed: it is not joined again.
+func (x *exchange) wait(f *flight) landing {
+	timer := time.NewTimer(max(time.Millisecond, takeover-time.Since(f.began)))
+	defer timer.Stop()
+	select {
+	case <-f.done:
+		return f.how
+	case <-timer.C:
+		x.outlasted = f
+		return failed
+	case <-x.r.Context().Done():
+		x.gone()
+		return abandoned
+	}
+}
+
+// accepts reports whether the response of a flight may answer an exchange that waited for it.
+func (x *exchange) accepts(f *flight) bool {
+	s := f.s
+	if v := x.rt.c.tiers.index(x.key); s.Key != string(x.key) && (v == nil || s.Key != string(x.variantKey(v.Names))) {
+		return false
+	}
+	if f.began.Before(x.arrived) {
+		return x.judge(s, x.arrived) == policy.Fresh
+	}
+	return x.mayReuse(s)
+}
+
+// flightKey is the key of the request as far as it is known: with its variant where the key has variants.
+func (x *exchange) flightKey() string {
+	if v := x.rt.c.tiers.index(x.key); v != nil {
+		return string(x.variantKey(v.Names))
+	}
+	return string(x.key)
+}

@@ -1,0 +1,117 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/store"
+	"github.com/larderhq/larder/keybuilder"
+)
+
+// Cache stores the responses of handlers. Its methods may be called concurrently; make one per process and share it.
+type Cache struct {
+	opt     Options
+	logger  *slog.Logger
+	builder keybuilder.Builder
+	tiers   tiers
+	log     *invalidation.Log
+	stats   counters
+
+	flights    flights
+	refusals   refusals
+	filling    atomic.Int64 // bytes that runs hold back
+	refreshing atomic.Int64
+	background sync.WaitGroup
+	closing    sync.RWMutex // held for reading while background work begins
+	closed     atomic.Bool
+}
+
+// ErrClosing is returned by Close when background work has not ended in time.
+var ErrClosing = errors.New("larder: background work has not ended in time")
+
+// New returns a Cache. It checks the options, all at once, but does not need a reachable Redis. Close it in the end.
+func New(o Options) (*Cache, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	c := &Cache{opt: o.withDefaults()}
+	c.logger = c.opt.Logger
+	c.builder = keybuilder.New(c.opt.Prefix, c.opt.IgnoreTypes...)
+	c.tiers.indexes = store.NewMemory(indexBytes, func(_ string, e *store.Entry) int { return e.Size() })
+	if c.opt.MemoryBytes > 0 {
+		c.tiers.memory = store.NewMemory(c.opt.MemoryBytes, func(_ string, s *response) int { return s.size() })
+	}
+	var bytes store.Bytes
+	switch {
+	case c.opt.Redis != nil:
+		bytes = store.NewRedis(c.opt.Redis)
+	case c.opt.Store != nil:
+		bytes = c.opt.Store
+	}
+	if bytes != nil {
+		c.tiers.remote = newRemote(store.WithTimeout(bytes, c.opt.StoreTimeout), c.logger, &c.stats)
+	}
+	c.log = invalidation.New(invalidation.Config{
+		Client:  c.opt.Redis,
+		Prefix:  c.opt.Prefix,
+		Lease:   c.opt.Lease,
+		Timeout: c.opt.StoreTimeout,
+		Logger:  c.logger,
+		OnReset: c.tiers.clear,
+	})
+	return c, nil
+}
+
+// passive reports whether requests pass by untouched.
+func (c *Cache) passive() bool { return c.opt.Disabled || c.closed.Load() }
+
+// goBackground runs f in a goroutine that Close waits for; once the cache is closed, in the caller's.
+func (c *Cache) goBackground(f func()) {
+	c.closing.RLock()
+	closed := c.closed.Load()
+	if !closed {
+		c.background.Go(f)
+	}
+	c.closing.RUnlock()
+	if closed {
+		f()
+	}
+}
+
+// closeTimeout bounds Close.
+const closeTimeout = 10 * time.Second
+
+// Close waits for background work, at most ten seconds, and frees the memory. It leaves the Redis client open. Afterwards
+// requests pass by. It may be called again.
+func (c *Cache) Close() error {
+	c.closing.Lock()
+	again := c.closed.Swap(true)
+	c.closing.Unlock()
+	if again {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		c.background.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ErrClosing
+	}
+	if c.tiers.remote != nil && c.tiers.remote.wait(ctx) != nil {
+		err = ErrClosing
+	}
+	err = errors.Join(err, c.log.Close())
+	c.tiers.close()
+	return err
+}

@@ -1,0 +1,181 @@
+package middleware
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/larderhq/larder/etag"
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// conclude works out what becomes of the answer of a handler that has returned.
+func (u *run) conclude() {
+	rec := &u.rec
+	late := u.ctx.Err() != nil
+	switch {
+	case late && rec.mode != streaming && u.mayFallBack(time.Now()):
+		u.fail(detailTimeout, outStale)
+		return
+	case late && rec.status == 0: // an implicit 200 would be a lie
+		u.fail(detailTimeout, outTimeout)
+		return
+	case rec.status == 0:
+		rec.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case u.outcome == outFreshened:
+		u.freshen()
+	case u.outcome == outStale:
+		u.fail(detailError, outStale)
+	case rec.mode == holding || rec.mode == teeing:
+		u.keep(late)
+	default:
+		u.outcome = outCommitted
+	}
+}
+
+// fail ends the run without an answer that may be stored or shared.
+func (u *run) fail(why string, o outcome) {
+	u.reason, u.outcome = why, o
+	u.rt.note(u.r, "larder: not stored", why)
+	u.rt.c.flights.land(u.flight, failed, nil)
+}
+
+// keep stores the recorded response if it still may.
+func (u *run) keep(late bool) {
+	committed := u.rec.mode == teeing
+	u.outcome = outRaw
+	if committed {
+		u.outcome = outCommitted
+	}
+	ttl, skip, tags := u.said.read()
+	why := u.shortcoming(late, skip)
+	if why == "" && ttl > 0 {
+		why = u.agree(u.rec.own(u.outer), ttl)
+	}
+	if why == "" && !u.rt.budget.take(u.responded, u.stale != nil) {
+		why = detailBudget
+	}
+	if why != "" {
+		if why == detailTimeout {
+			u.fail(why, u.outcome)
+			return
+		}
+		u.refuse(why)
+		return
+	}
+	if !u.store(u.entry(tags)) {
+		u.refuse(detailInvalidated)
+		return
+	}
+	if !committed {
+		u.outcome = outStored
+	}
+}
+
+// shortcoming says what the finished response lacks to be stored (RFC 9111 §3.3).
+func (u *run) shortcoming(late bool, skip string) string {
+	rec := &u.rec
+	switch {
+	case late:
+		return detailTimeout
+	case rec.declared >= 0 && int64(len(rec.body)) != rec.declared && bodyAllowed(rec.status):
+		return detailIncomplete
+	case skip != "":
+		return skip
+	}
+	for name := range rec.header {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			return detailTrailer
+		}
+	}
+	return ""
+}
+
+// entry is the stored form of the recorded response.
+func (u *run) entry(tags []string) *store.Entry {
+	if u.terms.Source == policy.Route { // our lifetime begins when the response goes out
+		u.terms.ResponseTime = time.Now().UnixNano()
+	}
+	e := &store.Entry{
+		Target:   string(u.rt.appendTarget(nil, u.r)),
+		Status:   u.rec.status,
+		Fields:   u.rec.storable(u.outer, u.rt.c.opt.Targets),
+		Body:     trimmed(u.rec.body),
+		Terms:    u.terms,
+		Tags:     u.tags(tags),
+		Position: u.note.Position,
+	}
+	e.Fields = setField(e.Fields, "Date", httpDate(u.responded.Unix()))
+	if e.Status == http.StatusOK {
+		e.Fields = setField(e.Fields, "Etag", etag.Weak(e.Body))
+	}
+	if len(e.Body) > 0 && !hasField(u.rec.fields, "Content-Type") && !hasField(u.rec.fields, "Content-Encoding") {
+		e.Fields = setField(e.Fields, "Content-Type", http.DetectContentType(e.Body))
+	}
+	slices.SortFunc(e.Fields, byName)
+	return e
+}
+
+func hasField(fields []store.Field, name string) bool {
+	return slices.ContainsFunc(fields, func(f store.Field) bool { return f.Name == name })
+}
+
+// trimmed returns b without much room behind it, as it may be kept for long.
+func trimmed(b []byte) []byte {
+	if cap(b)-len(b) > len(b)/8 {
+		return slices.Clone(b)
+	}
+	return slices.Clip(b)
+}
+
+// tags are those of the route, with the path values filled in, and those that the handler named.
+func (u *run) tags(said []string) []string {
+	if len(u.rt.tags) == 0 {
+		return uniqueSorted(said)
+	}
+	for _, template := range u.rt.rules.tags {
+		said = append(said, expand(template, u.req))
+	}
+	return uniqueSorted(said)
+}
+
+// store keeps an entry and shares it with those who wait. It reports false where the entry was invalidated meanwhile.
+func (u *run) store(e *store.Entry) bool {
+	c := u.rt.c
+	s := newResponse(e)
+	s.stamp = u.note.Stamp(u.rt.selectors(u.r, u.key, e))
+	if c.log.Usable(s.stamp, time.Now()) != invalidation.Valid {
+		return false
+	}
+	names := u.rt.selecting(s)
+	variant := func(names []string) string { return string(appendVariant([]byte(u.key), names, u.r.Header)) }
+	u.saved = c.tiers.save(s, u.key, names, variant, e.Terms.Retention(s.validatable()))
+	u.result = s
+	c.stats.stores.Add(1)
+	c.logKey(u.r.Context(), "larder: key stored", s.Key)
+	if s.Terms.AlwaysValidate || s.Terms.Remaining(time.Now()) <= 0 {
+		c.flights.land(u.flight, refused, nil) // stored to be validated, which each does for himself
+		return true
+	}
+	c.flights.land(u.flight, shared, s)
+	return true
+}
+
+// selecting are the fields that select among the variants of a response's key: those of its Vary, but for what the key
+// splits by anyway.
+func (rt *route) selecting(s *response) []string {
+	var names []string
+	for i := range s.fields {
+		if s.fields[i].Name == "Vary" {
+			names, _ = policy.VaryNames(s.fields[i].Values)
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		return contains(rt.headers, name) || name == "Cookie" && rt.hasCookies
+	})
+}

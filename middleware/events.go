@@ -1,0 +1,32 @@
+package middleware
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+)
+
+// note logs why a request was not answered from the store or its response not stored. Routes and reasons are logged, values and
+// credentials never.
+func (rt *route) note(r *http.Request, event, why string) {
+	if rt.c.logger.Enabled(r.Context(), slog.LevelDebug) {
+		rt.c.logger.LogAttrs(r.Context(), slog.LevelDebug, event, slog.String("route", rt.label(r)), slog.String("why", why))
+	}
+}
+
+// advise tells the author of a route, once, what to say about requests with credentials.
+func (rt *route) advise(r *http.Request, credentials string) {
+	rt.advised.Do(func() {
+		cure := "PerUser(f) for one entry per user, or Public() if credentials do not change the answer"
+		if credentials == detailCookie {
+			cure = "Cookies(names) for the cookies that matter, PerUser(f) for one entry per user, or Public() if cookies do not change the answer"
+		}
+		rt.c.logger.Info("larder: requests with credentials are not cached on this route", "route", rt.label(r), "field", credentials, "cure", cure)
+	})
+}
+
+func (c *Cache) logKey(ctx context.Context, event, key string) {
+	if c.logger.Enabled(ctx, slog.LevelDebug) {
+		c.logger.LogAttrs(ctx, slog.LevelDebug, event, slog.String("key", key))
+	}
+}

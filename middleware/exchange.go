@@ -1,0 +1,130 @@
+package middleware
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/larderhq/larder/internal/policy"
+)
+
+// exchange is one request on its way through the cache. It is pooled: nothing may keep it beyond ServeHTTP.
+type exchange struct {
+	rt      *route
+	w       http.ResponseWriter
+	r       *http.Request
+	arrived time.Time // the one clock reading of a hit
+	key     []byte    // primary key, in a buffer that is used again
+	variant []byte    // the same for a variant's key
+
+	asked       policy.RequestDirectives // valid if obeys
+	obeys       bool                     // the request's Cache-Control counts for reuse
+	onlyCached  bool                     // only-if-cached
+	conditional bool                     // If-None-Match or If-Modified-Since
+	ranged      bool                     // Range
+	outlasted   *flight                  // took too long to wait for
+	guarded     string                   // authorization or cookie: only a response that says so may answer, or be stored
+}
+
+var exchanges = sync.Pool{New: func() any {
+	return &exchange{key: make([]byte, 0, 256), variant: make([]byte, 0, 256)}
+}}
+
+func newExchange(rt *route, w http.ResponseWriter, r *http.Request) *exchange {
+	x := exchanges.Get().(*exchange)
+	*x = exchange{rt: rt, w: w, r: r, arrived: time.Now(), key: x.key[:0], variant: x.variant[:0]}
+	return x
+}
+
+func (x *exchange) release() {
+	*x = exchange{key: x.key, variant: x.variant}
+	exchanges.Put(x)
+}
+
+// lane is the way that a request takes.
+type lane uint8
+
+const (
+	laneKey   lane = iota // look into the store
+	lanePass              // the handler answers; Cache-Status says why
+	lanePlain             // the handler answers as if there were no cache
+	laneWrite             // the handler answers and may invalidate
+)
+
+// classify finds the request's way, with fwd and detail for Cache-Status where it passes by.
+func (x *exchange) classify() (l lane, fwd, detail string) {
+	r := x.r
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+	case r.Method == http.MethodConnect || policy.SafeMethod(r.Method):
+		return lanePass, fwdMethod, ""
+	default:
+		return laneWrite, fwdMethod, ""
+	}
+	if r.ContentLength != 0 {
+		return lanePass, fwdBypass, detailBody
+	}
+	if len(r.Header) == 0 {
+		return laneKey, "", ""
+	}
+	if l, fwd, detail = x.classifyFields(r.Header); l == laneKey {
+		x.guarded = x.rt.guards(r.Header)
+	}
+	return l, fwd, detail
+}
+
+func (x *exchange) classifyFields(h http.Header) (l lane, fwd, detail string) {
+	switch {
+	case len(h["Upgrade"]) > 0:
+		return lanePass, fwdBypass, detailUpgrade
+	case len(h["If-Match"]) > 0 || len(h["If-Unmodified-Since"]) > 0:
+		return lanePass, fwdBypass, detailPrecondition
+	}
+	x.conditional = len(h["If-None-Match"]) > 0 || len(h["If-Modified-Since"]) > 0
+	x.ranged = len(h["Range"]) > 0 && x.r.Method == http.MethodGet
+	cacheControl, pragma := h["Cache-Control"], h["Pragma"]
+	if x.rt.c.opt.IgnoreClient || len(cacheControl) == 0 && len(pragma) == 0 {
+		return laneKey, "", ""
+	}
+	x.asked = policy.ParseRequest(cacheControl, pragma)
+	x.onlyCached = x.asked.OnlyIfCached
+	if !x.rt.fromHeaders {
+		if x.asked.NoCache || x.asked.NoStore {
+			return lanePlain, "", ""
+		}
+		return laneKey, "", ""
+	}
+	x.obeys = true
+	if x.asked.NoStore {
+		return lanePass, fwdRequest, "no-store"
+	}
+	return laneKey, "", ""
+}
+
+// guards names the credentials of a request that the route has not said to be harmless. RFC 9111 §3.5 knows only Authorization;
+// a route with a lifetime of ours is strict about cookies as well.
+func (r *rules) guards(h http.Header) string {
+	switch {
+	case r.public || r.user != nil:
+		return ""
+	case len(h["Authorization"]) > 0 && !contains(r.headers, "Authorization"):
+		return detailAuthorization
+	case !r.fromHeaders && !r.hasCookies && len(h["Cookie"]) > 0:
+		return detailCookie
+	default:
+		return ""
+	}
+}
+
+// directives are the request's, where they count for the reuse of a stored response.
+func (x *exchange) directives() *policy.RequestDirectives {
+	if !x.obeys {
+		return nil
+	}
+	return &x.asked
+}
+
+// target is the host and path that is asked for.
+func (x *exchange) target() string {
+	return string(x.rt.appendTarget(nil, x.r))
+}

@@ -1,0 +1,118 @@
+package middleware
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+var copyBuffers = sync.Pool{New: func() any {
+	b := make([]byte, 32<<10)
+	return &b
+}}
+
+// snapshot copies a header, so that what is done to the map later changes nothing.
+func snapshot(h http.Header) []store.Field {
+	n := 0
+	for _, values := range h {
+		n += len(values)
+	}
+	backing := make([]string, 0, n)
+	fields := make([]store.Field, 0, len(h))
+	for name, values := range h {
+		start := len(backing)
+		backing = append(backing, values...)
+		fields = append(fields, store.Field{Name: name, Values: backing[start:len(backing):len(backing)]})
+	}
+	return fields
+}
+
+// restore makes h hold exactly the fields of a snapshot, and the trailers that were added since.
+func restore(h http.Header, fields []store.Field) {
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return !strings.HasPrefix(name, http.TrailerPrefix) })
+	for _, f := range fields {
+		h[f.Name] = f.Values
+	}
+}
+
+// outerFields are what outer middlewares had set before the handler ran. Their slices are kept as they are: a handler that sets
+// the same value anew is told apart by that.
+func outerFields(h http.Header) []store.Field {
+	if len(h) == 0 {
+		return nil
+	}
+	fields := make([]store.Field, 0, len(h))
+	for name, values := range h {
+		fields = append(fields, store.Field{Name: name, Values: values})
+	}
+	return fields
+}
+
+// own returns which part of a field the handler set itself: nothing, what it added, or all of it.
+func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field, any bool) {
+	i := slices.IndexFunc(outer, func(o store.Field) bool { return o.Name == f.Name })
+	if i < 0 {
+		return f, true
+	}
+	before, after := outer[i].Values, now[f.Name]
+	n := len(before)
+	switch {
+	case len(f.Values) < n || !slices.Equal(before, f.Values[:n]):
+		return f, true
+	case len(f.Values) > n:
+		f.Values, f.Append = f.Values[n:len(f.Values):len(f.Values)], true
+		return f, true
+	case n > 0 && len(after) > 0 && &before[0] != &after[0]:
+		return f, true // set anew, to the same
+	default:
+		return f, false
+	}
+}
+
+// storable returns the fields of a recorded response that are stored: the handler's own, but for those that never are.
+func (rec *recorder) storable(outer []store.Field, targets []string) []store.Field {
+	never := policy.Unstored(rec.own(outer), targets...)
+	kept := make([]store.Field, 0, len(rec.fields)+3)
+	for _, f := range rec.fields {
+		if mine, any := own(outer, rec.header, f); any && !never(f.Name) && f.Name != "Content-Length" {
+			kept = append(kept, mine)
+		}
+	}
+	return kept
+}
+
+// own returns the fields that the handler set itself: what outer middlewares set is theirs to set again.
+func (rec *recorder) own(outer []store.Field) http.Header {
+	if len(outer) == 0 {
+		return rec.header
+	}
+	h := make(http.Header, len(rec.fields))
+	for _, f := range rec.fields {
+		if mine, any := own(outer, rec.header, f); any {
+			h[f.Name] = mine.Values
+		}
+	}
+	return h
+}
+
+// header is a snapshot as a map.
+func header(fields []store.Field) http.Header {
+	h := make(http.Header, len(fields))
+	for _, f := range fields {
+		h[f.Name] = f.Values
+	}
+	return h
+}
+
+func setField(fields []store.Field, name, value string) []store.Field {
+	i := slices.IndexFunc(fields, func(f store.Field) bool { return f.Name == name })
+	if i < 0 {
+		return append(fields, store.Field{Name: name, Values: []string{value}})
+	}
+	return fields
+}

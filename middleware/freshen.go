@@ -1,0 +1,81 @@
+package middleware
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/larderhq/larder/etag"
+
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// validators returns the validators that the handler gave. A tag that we made of the body is none: the handler does not know it.
+func (s *response) validators() (tag, lastModified string) {
+	for i := range s.fields {
+		if s.fields[i].Name == "Etag" {
+			tag = first(s.fields[i].Values)
+		}
+	}
+	if tag == etag.Weak(s.Body) {
+		tag = ""
+	}
+	return tag, s.lastModified
+}
+
+// validatable reports whether the handler could be asked if the response is still good.
+func (s *response) validatable() bool {
+	tag, lastModified := s.validators()
+	return tag != "" || lastModified != ""
+}
+
+// freshen updates the stored response with the handler's 304 and stores it again (RFC 9111 §4.3.4).
+func (u *run) freshen() {
+	old := header(u.stale.Fields)
+	update := u.rec.own(u.outer)
+	if !policy.Updatable(old, update) {
+		u.outcome = outRepeat
+		return
+	}
+	u.update(policy.Freshen(old, update, u.rt.c.opt.Targets...))
+}
+
+// update stores the response that is there again, with these fields.
+func (u *run) update(merged http.Header) {
+	u.rec.status = u.stale.Status
+	ttl, skip, tags := u.said.read()
+	why := u.agree(merged, ttl)
+	if skip != "" {
+		why = skip
+	}
+	e := *u.stale.Entry
+	e.Key, e.Fields, e.Position = "", sorted(merged, u.stale.Fields), u.note.Position
+	e.Tags = u.tags(append(tags, u.stale.Tags...))
+	if why == "" {
+		e.Terms = u.terms
+		e.Fields = setField(e.Fields, "Date", httpDate(u.responded.Unix()))
+		if u.store(&e) {
+			return
+		}
+		why = detailInvalidated
+	}
+	u.result = newResponse(&e)
+	u.refuse(why)
+}
+
+// sorted turns a header into stored fields, each appended or not as it was before.
+func sorted(h http.Header, before []store.Field) []store.Field {
+	fields := make([]store.Field, 0, len(h)+1)
+	for name, values := range h {
+		f := store.Field{Name: name, Values: values}
+		if i := slices.IndexFunc(before, func(b store.Field) bool { return b.Name == name }); i >= 0 {
+			f.Append = before[i].Append
+		}
+		fields = append(fields, f)
+	}
+	slices.SortFunc(fields, byName)
+	return fields
+}
+
+func byName(a, b store.Field) int { return strings.Compare(a.Name, b.Name) }

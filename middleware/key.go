@@ -1,0 +1,204 @@
+package middleware
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/keybuilder"
+)
+
+// maxKeyBytes bounds a key: a longer one is no cache's business, and its request passes by.
+const maxKeyBytes = 16 << 10
+
+// appendKey appends the key of a request and returns where its target (host and path) lies when the key holds it, or the
+// reason why the request has no key. docs/keys.md has the format and why two resources never share one.
+func (rt *route) appendKey(dst []byte, r *http.Request) (key []byte, detail string) {
+	dst = append(dst, rt.keyPrefix...)
+	if rt.name == "" {
+		dst = rt.appendTarget(dst, r)
+		dst = append(dst, '(')
+	} else {
+		dst = append(append(dst, rt.keyName...), '(')
+		dst = rt.appendResource(dst, r)
+	}
+	if rewritten(r) {
+		dst = append(separated(dst), "path:"...)
+		dst = keybuilder.AppendText(dst, r.URL.EscapedPath())
+	}
+	if dst, detail = rt.appendParams(dst, r); detail != "" {
+		return dst, detail
+	}
+	if rt.queryMode != queryNone {
+		dst = rt.appendQuery(dst, r.URL.RawQuery)
+	}
+	dst = rt.appendSelected(dst, r)
+	if rt.user != nil {
+		user := rt.user(r)
+		if user == "" {
+			return dst, detailUser
+		}
+		dst = appendDigest(append(separated(dst), "user:="...), user)
+	}
+	dst = append(dst, ')')
+	if len(dst) > maxKeyBytes {
+		return dst, detailKeyLength
+	}
+	return dst, ""
+}
+
+// separated appends the comma that goes before every parameter but the first.
+func separated(dst []byte) []byte {
+	if dst[len(dst)-1] == '(' {
+		return dst
+	}
+	return append(dst, ',')
+}
+
+// appendTarget appends host and original escaped path: what was asked for, whatever routers made of it since.
+func (rt *route) appendTarget(dst []byte, r *http.Request) []byte {
+	if !rt.anyHost {
+		dst = appendHost(dst, r)
+	}
+	return append(dst, originalPath(r)...)
+}
+
+// appendHost appends the lower-cased host, with the scheme before it where the request came over TLS: a redirect from
+// http to https must not answer the https request.
+func appendHost(dst []byte, r *http.Request) []byte {
+	if r.TLS != nil {
+		dst = append(dst, "https://"...)
+	}
+	for i := range len(r.Host) {
+		switch c := r.Host[i]; {
+		case 'A' <= c && c <= 'Z':
+			dst = append(dst, c+('a'-'A'))
+		case c <= ' ', c == '/', c == '(', c == ')', c == ',', c == '=', c == '%', c == 0x7f:
+			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// originalPath is the escaped path of the request line; empty only for a request that was made by hand without a URL.
+func originalPath(r *http.Request) string {
+	uri := r.RequestURI
+	if uri == "" {
+		return r.URL.EscapedPath()
+	}
+	if uri[0] != '/' { // absolute form: scheme://authority/path
+		_, rest, found := strings.Cut(uri, "://")
+		if slash := strings.IndexByte(rest, '/'); found && slash >= 0 {
+			uri = rest[slash:]
+		} else {
+			return r.URL.EscapedPath()
+		}
+	}
+	if i := strings.IndexByte(uri, '?'); i >= 0 {
+		uri = uri[:i]
+	}
+	return uri
+}
+
+// rewritten reports whether an outer middleware replaced the path by one that is not simply the end of the original
+// (http.StripPrefix), so that the original no longer says which resource is meant.
+func rewritten(r *http.Request) bool {
+	original := originalPath(r)
+	if original == r.URL.Path {
+		return false
+	}
+	return !strings.HasSuffix(original, r.URL.EscapedPath())
+}
+
+// appendResource appends what stands for the path in a named route's key: the host, then the wildcards of the pattern; where
+// these do not give back the path, the path takes their place.
+func (rt *route) appendResource(dst []byte, r *http.Request) []byte {
+	if !rt.anyHost {
+		dst = appendHost(append(dst, "host="...), r)
+	}
+	p := rt.pattern(r.Pattern)
+	if !p.expands(r, originalPath(r)) {
+		return keybuilder.AppendText(append(separated(dst), "path="...), originalPath(r))
+	}
+	for _, name := range p.wildcards {
+		dst = append(keybuilder.AppendName(separated(dst), name), '=')
+		dst = keybuilder.AppendText(dst, r.PathValue(name))
+	}
+	return dst
+}
+
+// appendParams appends the computed parameters; an ignored value leaves its bare name, so that their number is fixed.
+func (rt *route) appendParams(dst []byte, r *http.Request) ([]byte, string) {
+	for i := range rt.params {
+		v, err := rt.params[i].f(r)
+		if err != nil {
+			return dst, detailParam
+		}
+		out, ignored, err := rt.c.builder.AppendParam(separated(dst), keybuilder.Param{Name: rt.params[i].name, Value: v})
+		switch {
+		case err != nil:
+			rt.c.logger.Debug("larder: parameter refused", "route", rt.label(r), "error", err)
+			return dst, detailParam
+		case ignored:
+			out = keybuilder.AppendName(separated(dst), rt.params[i].name)
+		}
+		dst = out
+	}
+	return dst, ""
+}
+
+// appendSelected appends the request fields and cookies that the route's rules name.
+// What may be a credential goes in as a digest: keys are seen in Redis and in logs.
+func (rt *route) appendSelected(dst []byte, r *http.Request) []byte {
+	for _, name := range rt.headers {
+		dst = append(append(separated(dst), "header:"...), name...)
+		if value, present := policy.Normalize(name, r.Header[name]); present {
+			dst = appendMaybeSecret(append(dst, '='), name, value)
+		}
+	}
+	if len(rt.cookies) == 0 {
+		return dst
+	}
+	for _, name := range rt.cookies {
+		dst = keybuilder.AppendName(append(separated(dst), "cookie:"...), name)
+		for _, cookie := range r.CookiesNamed(name) {
+			dst = appendDigest(append(dst, '='), cookie.Value)
+		}
+	}
+	return dst
+}
+
+func appendMaybeSecret(dst []byte, name, value string) []byte {
+	if strings.HasPrefix(name, "Accept") {
+		return keybuilder.AppendText(dst, value)
+	}
+	return appendDigest(dst, value)
+}
+
+// appendDigest appends 128 bits of SHA-256: a key must not show a credential, and nobody may find two with one digest.
+func appendDigest(dst []byte, secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.AppendEncode(dst, sum[:16])
+}
+
+// appendVariant appends what tells the variants of a key apart: the selecting fields that its responses' Vary names
+// (RFC 9111 §4.1), absent apart from empty.
+func appendVariant(dst []byte, names []string, h http.Header) []byte {
+	for i, name := range names {
+		sep := byte(',')
+		if i == 0 {
+			sep = '{'
+		}
+		dst = append(append(dst, sep), name...)
+		if value, present := policy.Normalize(name, h[name]); present {
+			dst = appendMaybeSecret(append(dst, '='), name, value)
+		}
+	}
+	return append(dst, '}')
+}

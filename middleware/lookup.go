@@ -1,0 +1,121 @@
+package middleware
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// find returns the stored response that the request selects, or why there is none: uri-miss or vary-miss.
+func (x *exchange) find() (s *response, fwd string) {
+	t := &x.rt.c.tiers
+	if s = t.load(x.key); s != nil {
+		return s, ""
+	}
+	fwd, tried := fwdURIMiss, ""
+	if v := t.index(x.key); v != nil {
+		key := x.variantKey(v.Names)
+		if s = x.load(key); s != nil {
+			return s, ""
+		}
+		fwd, tried = fwdVaryMiss, string(key)
+	}
+	if t.remote == nil {
+		return nil, fwd
+	}
+	s = x.fetch(string(x.key))
+	if s == nil || s.Variants == nil {
+		return s, fwd
+	}
+	// The fleet may know of other selecting fields than this process did.
+	if key := x.variantKey(s.Variants.Names); string(key) != tried {
+		if s = x.load(key); s != nil {
+			return s, ""
+		}
+	}
+	return nil, fwdVaryMiss
+}
+
+// load finds a response in memory, else in the remote tier.
+func (x *exchange) load(key []byte) *response {
+	t := &x.rt.c.tiers
+	if s := t.load(key); s != nil || t.remote == nil {
+		return s
+	}
+	if s := x.fetch(string(key)); s != nil && s.Variants == nil {
+		return s
+	}
+	return nil
+}
+
+// fetch asks the remote tier and remembers what it finds; an index comes as a response with Variants.
+func (x *exchange) fetch(key string) *response {
+	t := &x.rt.c.tiers
+	if s := t.remote.pending(key); s != nil {
+		return s
+	}
+	e := t.remote.get(x.r.Context(), key)
+	if e == nil {
+		return nil
+	}
+	if e.Variants != nil {
+		t.indexes.Store(key, e)
+		return &response{Entry: e}
+	}
+	s := newResponse(e)
+	s.stamp = e.Position.Stamp(x.rt.selectors(x.r, string(x.key), e))
+	t.remember(s)
+	return s
+}
+
+// variantKey is the key of the request's variant among those that names select; good until the next call.
+func (x *exchange) variantKey(names []string) []byte {
+	x.variant = appendVariant(append(x.variant[:0], x.key...), names, x.r.Header)
+	return x.variant
+}
+
+// judge says how a stored response may answer this request.
+func (x *exchange) judge(s *response, now time.Time) policy.Verdict {
+	state := x.state(s)
+	if state == invalidation.Invalid {
+		return policy.Validate
+	}
+	v := s.Terms.Reuse(now, x.directives())
+	if state == invalidation.Expired && v == policy.Fresh {
+		return policy.StaleWhileRevalidate
+	}
+	return v
+}
+
+// state says whether a stored response, fresh or stale, is of any use to this request.
+func (x *exchange) state(s *response) invalidation.State {
+	if s == nil || !x.mayReuse(s) {
+		return invalidation.Invalid
+	}
+	return x.rt.c.log.Usable(s.stamp, x.arrived)
+}
+
+// mayReuse reports whether a stored response is for this target and, where the request bears credentials, for such requests
+// too (RFC 9111 §3.5).
+func (x *exchange) mayReuse(s *response) bool {
+	return (x.rt.name == "" || s.Target == x.target()) && (x.guarded == "" || s.Terms.Shareable)
+}
+
+// selectors are all that an invalidation may name an entry by.
+func (rt *route) selectors(r *http.Request, primary string, e *store.Entry) []invalidation.Selector {
+	path := e.Target[strings.IndexByte(e.Target, '/'):]
+	list := make([]invalidation.Selector, 0, 4+len(e.Tags))
+	list = append(list,
+		invalidation.Select(invalidation.Route, rt.label(r)),
+		invalidation.Select(invalidation.Path, path),
+		invalidation.Select(invalidation.Path, e.Target),
+		invalidation.Select(invalidation.Key, primary))
+	for _, tag := range e.Tags {
+		list = append(list, invalidation.Select(invalidation.Tag, tag))
+	}
+	return list
+}

@@ -1,0 +1,222 @@
+package middleware
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/larderhq/larder/internal/store"
+)
+
+// holdMode is what a recorder does with the handler's response.
+type holdMode uint8
+
+const (
+	undecided holdMode = iota
+	holding            // kept back, until the whole is there
+	streaming          // going to the client as it is written
+	teeing             // likewise, and kept as well
+	dropping           // nobody wants it
+)
+
+// recorder is the ResponseWriter that the handler of a run sees. When the header is written it asks its run once what is to
+// become of the response. Like any ResponseWriter it belongs to the handler's goroutine until the handler returns.
+type recorder struct {
+	u        *run
+	w        http.ResponseWriter // the client's own; nil in the background
+	header   http.Header         // the client's own map, unless the run may outlive the request
+	mode     holdMode
+	status   int // 0 until the header is written
+	fields   []store.Field
+	body     []byte
+	declared int64 // Content-Length; -1: none
+	written  int64
+}
+
+// Header returns the map that goes out: the fields that outer middlewares set are in it.
+func (rec *recorder) Header() http.Header { return rec.header }
+
+// Unwrap lets http.ResponseController reach the deadlines and full duplex of the client's own writer.
+func (rec *recorder) Unwrap() http.ResponseWriter { return rec.w }
+
+// WriteHeader relays a 1xx at once and decides at a final status.
+func (rec *recorder) WriteHeader(status int) {
+	switch {
+	case rec.status != 0:
+		return // superfluous, as in net/http
+	case status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols:
+		rec.inform(status)
+		return
+	}
+	rec.status = status
+	rec.declared = declaredLength(rec.header)
+	rec.fields = snapshot(rec.header)
+	rec.mode = rec.u.decide()
+	if rec.mode == streaming || rec.mode == teeing {
+		rec.commit()
+	}
+}
+
+// inform relays an informational response (RFC 9110 §15.2), which is never stored.
+func (rec *recorder) inform(status int) {
+	if rec.w == nil || !rec.u.claim() {
+		return
+	}
+	rec.w.WriteHeader(status)
+}
+
+func declaredLength(h http.Header) int64 {
+	if n, err := strconv.ParseInt(first(h["Content-Length"]), 10, 64); err == nil && n >= 0 {
+		return n
+	}
+	return -1
+}
+
+// commit hands the run to its own client: header and what is held go out.
+func (rec *recorder) commit() {
+	if rec.w == nil || !rec.u.claim() {
+		rec.mode, rec.body = dropping, nil
+		rec.u.ctx.cancel(http.ErrAbortHandler)
+		return
+	}
+	if rec.mode != holding {
+		rec.u.handOver()
+	}
+	if len(rec.body) > 0 {
+		restore(rec.header, rec.fields)
+	}
+	rec.u.dress()
+	rec.w.WriteHeader(rec.status)
+	if len(rec.body) > 0 {
+		if _, err := rec.w.Write(rec.body); err != nil {
+			rec.u.rt.c.logger.Debug("larder: client gone", "error", err)
+		}
+	}
+	if rec.mode == streaming {
+		rec.body = nil
+	}
+}
+
+// Write holds, relays or both, as was decided.
+func (rec *recorder) Write(p []byte) (int, error) {
+	if rec.status == 0 {
+		rec.WriteHeader(http.StatusOK)
+	}
+	if err := rec.admit(len(p)); err != nil {
+		return 0, err
+	}
+	switch rec.mode {
+	case holding:
+		if rec.keep(p) {
+			return len(p), nil
+		}
+		return rec.w.Write(p)
+	case teeing:
+		rec.keep(p)
+		return rec.w.Write(p)
+	case streaming:
+		return rec.w.Write(p)
+	default:
+		return len(p), nil
+	}
+}
+
+// admit counts n bytes and refuses them where net/http would, so that holding back changes nothing for the handler.
+func (rec *recorder) admit(n int) error {
+	if rec.mode == streaming || rec.mode == teeing {
+		return nil // the client's own writer says it
+	}
+	if !bodyAllowed(rec.status) {
+		return http.ErrBodyNotAllowed
+	}
+	if rec.written += int64(n); rec.declared >= 0 && rec.written > rec.declared {
+		return http.ErrContentLength
+	}
+	return nil
+}
+
+// keep adds p to what is held, or, where that is more than may be stored, lets the response stream.
+// It reports false when p is still to be written.
+func (rec *recorder) keep(p []byte) bool {
+	if int64(len(rec.body))+int64(len(p)) <= rec.u.rt.c.opt.MaxBodyBytes && rec.u.reserve(len(p)) {
+		rec.body = append(rec.body, p...)
+		return true
+	}
+	rec.stream(detailBodySize)
+	return rec.mode == dropping
+}
+
+// stream stops keeping the response; what was held back goes out.
+func (rec *recorder) stream(why string) {
+	committed := rec.mode == teeing
+	rec.mode = streaming
+	rec.u.refuse(why)
+	if committed {
+		rec.body = nil
+		return
+	}
+	rec.commit()
+}
+
+// Flush is FlushError for those who look for an http.Flusher.
+func (rec *recorder) Flush() { _ = rec.FlushError() } // http.Flusher has no way to report
+
+// FlushError lets the response stream from now on.
+func (rec *recorder) FlushError() error {
+	if rec.status == 0 {
+		rec.WriteHeader(http.StatusOK)
+	}
+	if rec.mode == holding {
+		rec.flushHeld()
+	}
+	if rec.mode == dropping {
+		return nil
+	}
+	return http.NewResponseController(rec.w).Flush()
+}
+
+// flushHeld sends what is held back. Where the response's own fields decide (RFC 9111), streaming is no reason not to keep it.
+func (rec *recorder) flushHeld() {
+	if !rec.u.rt.fromHeaders || rec.u.purpose != toFill {
+		rec.stream(detailFlush)
+		return
+	}
+	rec.mode = teeing
+	rec.commit()
+}
+
+// Hijack gives the connection away; nothing is stored.
+func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if rec.w == nil || !rec.u.claim() {
+		return nil, nil, http.ErrNotSupported
+	}
+	conn, rw, err := http.NewResponseController(rec.w).Hijack()
+	if err == nil {
+		rec.u.refuse(detailHijack)
+		rec.u.handOver()
+		rec.mode, rec.body = streaming, nil
+		rec.status = http.StatusSwitchingProtocols
+	}
+	return conn, rw, err
+}
+
+// ReadFrom lets io.Copy stay cheap: streamed bytes go to the client's own writer, which may have a short cut for files.
+func (rec *recorder) ReadFrom(src io.Reader) (n int64, err error) {
+	if rec.status == 0 {
+		rec.WriteHeader(http.StatusOK)
+	}
+	if rec.mode == streaming {
+		return io.Copy(rec.w, src)
+	}
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(justWriter{rec}, justReader{src}, *buf)
+}
+
+// justWriter and justReader hide ReadFrom and WriteTo from io.CopyBuffer.
+type (
+	justWriter struct{ io.Writer }
+	justReader struct{ io.Reader }
+)

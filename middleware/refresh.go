@@ -1,0 +1,72 @@
+package middleware
+
+import (
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+const (
+	// maxRefreshes is how many refreshes in the background may run at a time.
+	maxRefreshes = 64
+	// refreshBackoff is how long a failed refresh keeps others of the same response away; it doubles up to maxBackoff.
+	refreshBackoff = time.Second
+	maxBackoff     = 30 * time.Second
+)
+
+// refresh has the handler answer anew in the background, once a key at a time. It is called before ServeHTTP returns, while the
+// request's context still holds what its owner put there.
+func (x *exchange) refresh(s *response) {
+	c := x.rt.c
+	if x.arrived.UnixNano() < s.retryAt.Load() {
+		return
+	}
+	if c.refreshing.Add(1) > maxRefreshes {
+		c.refreshing.Add(-1)
+		return
+	}
+	f, leads := c.flights.join(x.flightKey(), x.arrived, func(*flight) bool { return true })
+	if !leads {
+		c.refreshing.Add(-1)
+		return
+	}
+	u := x.newRun(f, s, fwdStale)
+	u.purpose = toRefresh
+	u.rec.w, u.rec.header, u.outer = nil, make(http.Header), nil
+	u.prepare(true)
+	c.goBackground(func() {
+		defer c.refreshing.Add(-1)
+		defer u.settle(s)
+		u.do()
+		if u.outcome == outRepeat {
+			u.repeat()
+		}
+	})
+}
+
+// repeat asks again without conditions.
+func (u *run) repeat() {
+	for _, name := range clientConditions {
+		delete(u.req.Header, name)
+	}
+	u.validating, u.outcome = false, outRaw
+	u.rec = recorder{u: u, header: make(http.Header)}
+	u.do()
+}
+
+// settle ends a refresh: a panic is logged and goes no further, a failure keeps the response and backs off, and an answer that
+// takes its place without being storable ends it.
+func (u *run) settle(s *response) {
+	if v := recover(); v != nil {
+		u.rt.c.logger.Error("larder: handler panicked in the background", "route", u.rt.label(u.r), "panic", v, "stack", string(debug.Stack()))
+	}
+	switch {
+	case u.result != nil && u.reason == "":
+		s.failures.Store(0)
+	case u.returned && u.rec.status < 500 && u.outcome != outTimeout && u.outcome != outStale:
+		u.rt.c.tiers.drop(s.Key)
+	default:
+		n := min(s.failures.Add(1)-1, 10)
+		s.retryAt.Store(time.Now().Add(min(refreshBackoff<<n, maxBackoff)).UnixNano())
+	}
+}

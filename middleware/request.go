@@ -1,0 +1,149 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// runContext is the context of a run: the values of the request that began it, but a deadline of the cache's until the run
+// belongs to its own client again.
+type runContext struct {
+	context.Context
+	cancel  context.CancelCauseFunc
+	timer   *time.Timer
+	expired atomic.Bool
+}
+
+func newRunContext(parent context.Context, timeout time.Duration) *runContext {
+	c := new(runContext)
+	c.Context, c.cancel = context.WithCancelCause(context.WithoutCancel(parent))
+	c.timer = time.AfterFunc(timeout, func() {
+		c.expired.Store(true)
+		c.cancel(context.DeadlineExceeded)
+	})
+	return c
+}
+
+// Err is DeadlineExceeded after the deadline, as with any context that has one.
+func (c *runContext) Err() error {
+	err := c.Context.Err()
+	if err != nil && c.expired.Load() {
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// handOver lifts the deadline and lets the run end with its client's context from now on.
+func (c *runContext) handOver(client context.Context) {
+	c.timer.Stop()
+	context.AfterFunc(client, func() { c.cancel(context.Cause(client)) })
+}
+
+func (c *runContext) end() {
+	c.timer.Stop()
+	c.cancel(context.Canceled)
+}
+
+// detached returns the context for a run that goes on after ServeHTTP has returned. chi recycles its routing context at that
+// moment, so such a run needs one of its own, or it would see the parameters of whichever request comes next.
+func detached(ctx context.Context) context.Context {
+	routing, ok := ctx.Value(chi.RouteCtxKey).(*chi.Context)
+	if !ok || routing == nil {
+		return ctx
+	}
+	own := chi.NewRouteContext()
+	own.Routes, own.RoutePath, own.RouteMethod = routing.Routes, routing.RoutePath, routing.RouteMethod
+	own.URLParams.Keys = append(own.URLParams.Keys, routing.URLParams.Keys...)
+	own.URLParams.Values = append(own.URLParams.Values, routing.URLParams.Values...)
+	own.RoutePatterns = append(own.RoutePatterns, routing.RoutePatterns...)
+	return context.WithValue(ctx, chi.RouteCtxKey, own)
+}
+
+// fillRequest is the request as the handler of a fill sees it: without what does not select the entry, so that it cannot leave
+// its mark there, and without the client's conditions and ranges, which are answered from the entry.
+func (rt *route) fillRequest(ctx context.Context, r *http.Request) *http.Request {
+	r = r.WithContext(ctx)
+	if visible := rt.visibleQuery(r.URL.RawQuery); visible != r.URL.RawQuery {
+		hideQuery(r, visible)
+	}
+	if hidden := rt.hides(r.Header); hidden {
+		r.Header = r.Header.Clone()
+		for _, name := range clientConditions {
+			delete(r.Header, name)
+		}
+		if rt.hasCookies {
+			keepCookies(r, rt.cookies)
+		}
+	}
+	return r
+}
+
+// clientConditions are the fields that are evaluated against the stored response (RFC 9110 §13.1, §14.2).
+var clientConditions = [...]string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"}
+
+func (rt *route) hides(h http.Header) bool {
+	if len(h) == 0 {
+		return false
+	}
+	for _, name := range clientConditions {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return rt.hasCookies && len(h["Cookie"]) > 0
+}
+
+func hideQuery(r *http.Request, visible string) {
+	u := *r.URL
+	u.RawQuery = visible
+	u.ForceQuery = false
+	r.URL = &u
+	if path, _, found := strings.Cut(r.RequestURI, "?"); found {
+		r.RequestURI = path
+		if visible != "" {
+			r.RequestURI += "?" + visible
+		}
+	}
+	r.Form, r.PostForm, r.MultipartForm = nil, nil, nil // an outer middleware may have parsed the whole query
+}
+
+// keepCookies drops all cookies but those named.
+func keepCookies(r *http.Request, names []string) {
+	var kept []string
+	for _, line := range r.Header["Cookie"] {
+		for part := range strings.SplitSeq(line, ";") {
+			part = strings.TrimSpace(part)
+			if name, _, _ := strings.Cut(part, "="); contains(names, strings.TrimSpace(name)) {
+				kept = append(kept, part)
+			}
+		}
+	}
+	delete(r.Header, "Cookie")
+	if len(kept) > 0 {
+		r.Header["Cookie"] = []string{strings.Join(kept, "; ")}
+	}
+}
+
+// refreshRequest is the request of a refresh in the background, which is nobody's in particular: without credentials, unless
+// the entry is kept by them, and without the client's own wishes.
+func (rt *route) refreshRequest(ctx context.Context, r *http.Request) *http.Request {
+	r = rt.fillRequest(ctx, r)
+	r.Header = r.Header.Clone()
+	delete(r.Header, "Cache-Control")
+	delete(r.Header, "Pragma")
+	if rt.user != nil {
+		return r
+	}
+	if !contains(rt.headers, "Authorization") {
+		delete(r.Header, "Authorization")
+	}
+	if !rt.hasCookies {
+		delete(r.Header, "Cookie")
+	}
+	return r
+}

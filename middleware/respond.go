@@ -1,0 +1,149 @@
+package middleware
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/larderhq/larder/etag"
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// reply is how a stored response goes out.
+type reply struct {
+	hit    bool     // X-Cache
+	filled bool     // the handler's own fields are in place: only ours are missing
+	status []string // Cache-Status; nil: that of a hit
+}
+
+// serve answers the request with a stored response: the whole, its head, a part, or 304.
+func (x *exchange) serve(s *response, how reply, now time.Time) {
+	h := x.w.Header()
+	f := s.at(x.rt, now)
+	for i := range s.fields {
+		if f := &s.fields[i]; !how.filled || h[f.Name] == nil {
+			put(h, f)
+		}
+	}
+	x.putFace(h, s, f, how)
+	status, body := s.Status, s.Body
+	switch {
+	case x.conditional && s.Status == http.StatusOK && x.notModified(s, f):
+		status, body = http.StatusNotModified, nil
+		stripContent(h)
+	case x.ranged && s.Status == http.StatusOK:
+		status, body = x.part(s, f)
+	case s.length != nil:
+		h["Content-Length"] = s.length
+	}
+	x.w.WriteHeader(status)
+	if len(body) > 0 && x.r.Method != http.MethodHead {
+		x.write(body)
+	}
+}
+
+// putFace sets the fields that change with the clock and with the way the response is served.
+func (x *exchange) putFace(h http.Header, s *response, f *face, how reply) {
+	switch {
+	case !how.filled || x.rt.speaksAsOrigin(s):
+		set(h, "Cache-Control", f.cacheControl)
+		set(h, "Expires", f.expires)
+		set(h, "Age", f.age)
+	case s.Terms.Private:
+		set(h, "Cache-Control", f.cacheControl)
+	}
+	set(h, "Date", f.date)
+	if x.rt.hasCDN || s.Terms.Private {
+		set(h, "Cdn-Cache-Control", f.cdn)
+	}
+	if name := x.rt.c.opt.Header; name != "-" {
+		if how.hit {
+			h[name] = xHit
+		} else {
+			h[name] = xMiss
+		}
+	}
+	status := how.status
+	if status == nil {
+		status = f.status
+	}
+	if there := h["Cache-Status"]; len(there) > 0 {
+		status = append(there[:len(there):len(there)], status...)
+	}
+	h["Cache-Status"] = status
+	if len(x.rt.vary) > 0 {
+		addVary(h, x.rt.vary)
+	}
+}
+
+// set assigns values that are clipped to their length, or removes the field.
+func set(h http.Header, name string, values []string) {
+	if values == nil {
+		delete(h, name)
+		return
+	}
+	h[name] = values
+}
+
+// put replays a stored field as the handler left it: in the place of what an outer middleware set, or behind it.
+func put(h http.Header, f *store.Field) {
+	if f.Append {
+		if there := h[f.Name]; len(there) > 0 {
+			h[f.Name] = append(there[:len(there):len(there)], f.Values...)
+			return
+		}
+	}
+	h[f.Name] = f.Values
+}
+
+// notModified evaluates If-None-Match, else If-Modified-Since, against a stored 200 (RFC 9110 §13.2.2, RFC 9111 §4.3.2).
+func (x *exchange) notModified(s *response, f *face) bool {
+	if lines, found := x.r.Header["If-None-Match"]; found {
+		if !s.hasTag {
+			_, any := etag.Parse(lines)
+			return any
+		}
+		return etag.Match(lines, s.tag)
+	}
+	lines := x.r.Header["If-Modified-Since"]
+	return len(lines) == 1 && !policy.ModifiedSince(lines[0], s.lastModified, first(f.date))
+}
+
+// stripContent removes from a 304 what describes content (RFC 9110 §15.4.5).
+func stripContent(h http.Header) {
+	for _, name := range [...]string{"Content-Type", "Content-Encoding", "Content-Language", "Content-Length"} {
+		delete(h, name)
+	}
+	if len(h["Etag"]) > 0 {
+		delete(h, "Last-Modified")
+	}
+}
+
+// write sends body; a client that has gone is nobody's error.
+func (x *exchange) write(body []byte) {
+	if _, err := x.w.Write(body); err != nil {
+		x.rt.c.logger.Debug("larder: client gone", "error", err)
+	}
+}
+
+// addVary adds the names to Vary that are not there yet.
+func addVary(h http.Header, names []string) {
+	there, any := policy.VaryNames(h["Vary"])
+	if any {
+		return
+	}
+	for _, name := range names {
+		if !contains(there, name) {
+			h.Add("Vary", name)
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}

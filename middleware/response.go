@@ -1,0 +1,187 @@
+package middleware
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderhq/larder/etag"
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// response is a stored response made ready to be served: what a hit needs is worked out here, once. It is immutable but for
+// its caches, which are atomic, and shared by all who serve it.
+type response struct {
+	*store.Entry
+	fields       []store.Field // what goes out as it is stored
+	upstream     []string      // the Cache-Status of caches behind us
+	cacheControl []string      // as stored
+	expires      []string      // as stored
+	date         []string      // as stored
+	length       []string      // Content-Length
+	tag          etag.Tag
+	hasTag       bool
+	lastModified string
+	stamp        *invalidation.Stamp
+	face         atomic.Pointer[face]
+	used         atomic.Int64 // Unix second of the last use, for choosing among variants
+	retryAt      atomic.Int64 // Unix nanoseconds before which no refresh is tried
+	failures     atomic.Int64 // refreshes that failed in a row
+}
+
+// face is what of a response changes with the clock, good for one second and one route.
+type face struct {
+	rt           *route
+	second       int64
+	cacheControl []string // nil: none is sent
+	expires      []string
+	cdn          []string
+	date         []string
+	age          []string // nil: none is sent
+	status       []string // Cache-Status of a hit
+}
+
+// newResponse takes ownership of e.
+func newResponse(e *store.Entry) *response {
+	s := &response{Entry: e, fields: make([]store.Field, 0, len(e.Fields))}
+	for _, f := range e.Fields {
+		switch f.Name {
+		case "Cache-Control":
+			s.cacheControl = f.Values
+		case "Expires":
+			s.expires = f.Values
+		case "Date":
+			s.date = f.Values
+		case "Cache-Status":
+			s.upstream = f.Values
+		case "Age", "Content-Length": // reckoned anew
+		case "Etag":
+			s.tag, s.hasTag = etag.ParseOne(first(f.Values))
+			s.fields = append(s.fields, f)
+		case "Last-Modified":
+			s.lastModified = first(f.Values)
+			s.fields = append(s.fields, f)
+		default:
+			s.fields = append(s.fields, f)
+		}
+	}
+	if bodyAllowed(e.Status) {
+		s.length = []string{strconv.Itoa(len(e.Body))}
+	}
+	return s
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+func bodyAllowed(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// size is what the response weighs in the memory tier.
+func (s *response) size() int { return s.Entry.Size() + responseOverhead }
+
+// responseOverhead is what a response holds beside its entry: the struct, the copied field headers, the length.
+const responseOverhead = 160
+
+// at returns the face of the response on a route at a time, from its cache where the second is the same.
+func (s *response) at(rt *route, now time.Time) *face {
+	second := now.Unix()
+	if f := s.face.Load(); f != nil && f.second == second && f.rt == rt {
+		return f
+	}
+	f := s.render(rt, now)
+	s.face.Store(f)
+	return f
+}
+
+func (s *response) render(rt *route, now time.Time) *face {
+	f := &face{rt: rt, second: now.Unix()}
+	age := seconds(s.Terms.Age(now))
+	remaining := seconds(s.Terms.Lifetime) - age
+	status := cacheStatus{ttl: remaining}
+	if rt.c.opt.StatusKey {
+		status.key = s.Key
+	}
+	f.status = append(s.upstream[:len(s.upstream):len(s.upstream)], status.String())
+	if rt.speaksAsOrigin(s) {
+		rt.speakAsOrigin(f, s, max(remaining, 0))
+	} else {
+		f.cacheControl, f.expires, f.date = s.cacheControl, s.expires, s.date
+		f.age = []string{strconv.FormatInt(age, 10)}
+		if s.Terms.Private {
+			f.cacheControl = []string{s.clientControl("")}
+		}
+	}
+	if rt.hasCDN && !s.Terms.Private {
+		f.cdn = []string{maxAge(int64(rt.cdn / time.Second))}
+	}
+	return f
+}
+
+// seconds are the whole ones of a lifetime or an age: a lifetime of 30 s is announced with 30 until one second has passed.
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
+
+// speaksAsOrigin reports whether the freshness told to clients is ours to say: a fresh Date, no Age, a lifetime that counts down.
+func (rt *route) speaksAsOrigin(s *response) bool {
+	return s.Terms.Source == policy.Route || rt.hasBrowser || rt.purgeable(s)
+}
+
+// purgeable reports whether a purge by tag must reach clients, so that they are told no-cache.
+func (rt *route) purgeable(s *response) bool {
+	return !rt.hasBrowser && len(s.Tags) > 0
+}
+
+func (rt *route) speakAsOrigin(f *face, s *response, remaining int64) {
+	f.date = []string{httpDate(f.second)}
+	told := remaining
+	if rt.hasBrowser {
+		told = int64(rt.browser / time.Second)
+	}
+	if rt.purgeable(s) || rt.hasBrowser && told == 0 {
+		f.cacheControl = []string{s.clientControl("no-cache")}
+		return
+	}
+	f.cacheControl = []string{s.clientControl(maxAge(told))}
+	f.expires = []string{httpDate(f.second + told)}
+}
+
+func maxAge(seconds int64) string { return "max-age=" + strconv.FormatInt(seconds, 10) }
+
+// clientControl rewrites the stored Cache-Control for clients: with the freshness that we tell them, if any, in the place of the
+// handler's, and private where the response is one user's.
+func (s *response) clientControl(freshness string) string {
+	drop := func(directive string) bool {
+		switch directive {
+		case "max-age", "s-maxage", "no-cache":
+			return freshness != ""
+		case "stale-while-revalidate", "stale-if-error", "immutable":
+			return freshness == "no-cache"
+		case "public", "private", "proxy-revalidate":
+			return s.Terms.Private
+		}
+		return false
+	}
+	var add []string
+	if freshness != "" {
+		add = append(add, freshness)
+	}
+	value := policy.RewriteClient(s.cacheControl, drop, add...)
+	if s.Terms.Private {
+		value = strings.TrimSuffix("private, "+value, ", ")
+	}
+	return value
+}
+
+// httpDate formats a Unix second as an IMF-fixdate (RFC 9110 §5.6.7).
+func httpDate(second int64) string {
+	return string(policy.AppendDate(make([]byte, 0, len(http.TimeFormat)), second))
+}

@@ -1,0 +1,248 @@
+package middleware
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Rule is what a route says about itself, given to For, FromHeaders or a preset.
+// A wrong rule or combination panics while routes are wired, never while serving.
+type Rule func(*rules)
+
+// rules is what all the Rules of a route come to.
+type rules struct {
+	ttl         time.Duration // 0: FromHeaders
+	fromHeaders bool
+
+	name       string
+	anyHost    bool
+	queryMode  queryMode
+	query      []string // sorted; with querySome
+	headers    []string // canonical, sorted
+	cookies    []string // sorted
+	hasCookies bool
+	params     []param
+	user       func(*http.Request) string
+
+	public       bool
+	storeCookies bool
+	heuristic    bool
+	browser      time.Duration // valid if hasBrowser
+	hasBrowser   bool
+	cdn          time.Duration
+	hasCDN       bool
+	stale        time.Duration
+	negative     map[int]time.Duration
+	tags         []string
+	budget       int      // newly stored entries a minute
+	vary         []string // what the key splits by, for Vary
+}
+
+type param struct {
+	name string
+	f    func(*http.Request) (any, error)
+}
+
+type queryMode uint8
+
+const (
+	queryAll queryMode = iota
+	querySome
+	queryNone
+)
+
+// Name gives the route a name for its keys, for logs and for Route(name). Without one the key holds the host and the path,
+// and logs show the route pattern. Give every route its own name: routes that share one miss on each other's entries.
+func Name(name string) Rule {
+	if name == "" {
+		panic(`larder: Name(""): give the route a name or leave the rule out`)
+	}
+	return func(r *rules) { r.name = name }
+}
+
+// Query lets only these query parameters split the cache; the others are also hidden from the handler while it fills an
+// entry, so that they cannot poison it. Without Query or NoQuery every parameter splits the cache.
+func Query(names ...string) Rule {
+	if len(names) == 0 {
+		panic("larder: Query() without names: name the parameters that split the cache, or say NoQuery() to ignore the query")
+	}
+	return func(r *rules) {
+		r.setQueryMode(querySome)
+		r.query = uniqueSorted(append(r.query, names...))
+	}
+}
+
+// NoQuery ignores the whole query, and hides it from the handler while it fills an entry.
+func NoQuery() Rule {
+	return func(r *rules) { r.setQueryMode(queryNone) }
+}
+
+func (r *rules) setQueryMode(m queryMode) {
+	if r.queryMode != queryAll && r.queryMode != m {
+		panic("larder: Query and NoQuery exclude each other: keep one")
+	}
+	r.queryMode = m
+}
+
+// Headers lets these request fields split the cache, in a normalised form; they are also sent as Vary.
+func Headers(names ...string) Rule {
+	for _, n := range names {
+		if !token(n) {
+			panic(fmt.Sprintf("larder: Headers(%q): not a field name", n))
+		}
+		if http.CanonicalHeaderKey(n) == "Cookie" {
+			panic(`larder: Headers("Cookie") would give every browser its own entries: name the cookies that matter with Cookies`)
+		}
+	}
+	return func(r *rules) {
+		for _, n := range names {
+			r.headers = append(r.headers, http.CanonicalHeaderKey(n))
+		}
+		r.headers = uniqueSorted(r.headers)
+	}
+}
+
+// Cookies lets only these cookies split the cache; requests with others are cached all the same, and the others are hidden
+// from the handler while it fills an entry. The response is sent with Vary: Cookie. Cookies() without names ignores all of them.
+func Cookies(names ...string) Rule {
+	return func(r *rules) {
+		r.cookies, r.hasCookies = uniqueSorted(append(r.cookies, names...)), true
+	}
+}
+
+// Param adds a computed parameter to the key, written as package keybuilder writes values. An error, or a value that
+// keybuilder refuses, makes the request pass by, so that the handler can answer with its own 400.
+func Param(name string, f func(*http.Request) (any, error)) Rule {
+	if name == "" || f == nil {
+		panic("larder: Param needs a name and a function")
+	}
+	return func(r *rules) {
+		if slices.ContainsFunc(r.params, func(p param) bool { return p.name == name }) {
+			panic(fmt.Sprintf("larder: Param(%q) is given twice", name))
+		}
+		r.params = append(r.params, param{name, f})
+	}
+}
+
+// AnyHost leaves the host out of the key: for a service whose answers do not depend on the name it is called by.
+func AnyHost() Rule { return func(r *rules) { r.anyHost = true } }
+
+// PerUser keeps one entry per user, as f names them from the request (from a verified session, never from a bare field that
+// a client can set), and tells clients that the response is private. A request for which f returns "" passes by.
+func PerUser(f func(*http.Request) string) Rule {
+	if f == nil {
+		panic("larder: PerUser(nil): give a function that names the user")
+	}
+	return func(r *rules) { r.user = f }
+}
+
+// Public is the author's word that credentials (Authorization) and cookies do not change the answer: requests that carry them
+// are answered from the store, and their answers are stored for everyone.
+func Public() Rule { return func(r *rules) { r.public = true } }
+
+// Browser sets the freshness told to clients, apart from the cache's own; 0 means no-cache: keep it, but ask every time.
+func Browser(d time.Duration) Rule {
+	notNegative("Browser", d)
+	return func(r *rules) { r.browser, r.hasBrowser = min(d, OneYear), true }
+}
+
+// CDN sets the freshness told to shared caches downstream, as CDN-Cache-Control (RFC 9213).
+func CDN(d time.Duration) Rule {
+	notNegative("CDN", d)
+	return func(r *rules) { r.cdn, r.hasCDN = min(d, OneYear), true }
+}
+
+// Stale serves a response for up to d past its lifetime: at once while one refresh runs, and when the handler fails, panics or
+// runs out of time. A response that forbids stale reuse (must-revalidate, no-cache …) keeps its word.
+func Stale(d time.Duration) Rule {
+	positive("Stale", d)
+	return func(r *rules) { r.stale = min(d, OneYear) }
+}
+
+// Negative also keeps these statuses, for d. Without it, For keeps 200, 203, 204, 301 and 308.
+func Negative(d time.Duration, statuses ...int) Rule {
+	positive("Negative", d)
+	if len(statuses) == 0 {
+		panic("larder: Negative without statuses: name them, as in Negative(time.Minute, 404, 410)")
+	}
+	for _, s := range statuses {
+		if s < 200 || s > 599 || s == http.StatusPartialContent || s == http.StatusNotModified {
+			panic(fmt.Sprintf("larder: Negative: status %d cannot be stored", s))
+		}
+	}
+	return func(r *rules) {
+		if r.negative == nil {
+			r.negative = make(map[int]time.Duration)
+		}
+		for _, s := range statuses {
+			r.negative[s] = min(d, OneYear)
+		}
+	}
+}
+
+// StoreCookies also stores responses with Set-Cookie, for those who know that the cookie is the same for everybody;
+// such a response is told to clients as private.
+func StoreCookies() Rule { return func(r *rules) { r.storeCookies = true } }
+
+// Heuristic gives a response without a lifetime one tenth of the time since its Last-Modified, at most a day, for the statuses
+// that RFC 9110 §15.1 allows (RFC 9111 §4.2.2).
+func Heuristic() Rule { return func(r *rules) { r.heuristic = true } }
+
+// Tags names groups of entries for Invalidate(ctx, Tag(name)) and Invalidates(name): "items", or "item:{id}" where {id} is the
+// route's wildcard. Clients are told no-cache, so that a purge reaches them, unless Browser says otherwise.
+func Tags(names ...string) Rule {
+	for _, n := range names {
+		checkTemplate("Tags", n)
+	}
+	return func(r *rules) { r.tags = uniqueSorted(append(r.tags, names...)) }
+}
+
+func checkTemplate(rule, s string) {
+	if s == "" || strings.Count(s, "{") != strings.Count(s, "}") {
+		panic(fmt.Sprintf("larder: %s(%q): a tag is a text such as \"items\" or \"item:{id}\"", rule, s))
+	}
+}
+
+func positive(rule string, d time.Duration) {
+	if d <= 0 {
+		panic(fmt.Sprintf("larder: %s(%v): the duration must be positive", rule, d))
+	}
+}
+
+func notNegative(rule string, d time.Duration) {
+	if d < 0 {
+		panic(fmt.Sprintf("larder: %s(%v): the duration must not be negative; 0 means no-cache", rule, d))
+	}
+}
+
+func uniqueSorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// compile puts the rules together and refuses contradictions.
+func compile(ttl time.Duration, fromHeaders bool, list []Rule) rules {
+	r := rules{ttl: min(ttl, OneYear), fromHeaders: fromHeaders}
+	for _, rule := range list {
+		if rule == nil {
+			panic("larder: a nil Rule")
+		}
+		rule(&r)
+	}
+	r.vary = slices.Clone(r.headers)
+	if len(r.cookies) > 0 {
+		r.vary = append(r.vary, "Cookie")
+	}
+	r.budget = or(r.budget, defaultBudget)
+	switch {
+	case r.public && r.user != nil:
+		panic("larder: Public and PerUser exclude each other: an answer is for everybody or for one user")
+	case r.user != nil && r.hasCDN:
+		panic("larder: PerUser and CDN exclude each other: a private answer must not be kept by a shared cache")
+	}
+	return r
+}

@@ -1,0 +1,279 @@
+package middleware
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// outcome says what the client of a run gets.
+type outcome uint8
+
+const (
+	outRaw       outcome = iota // the handler's response, held back so far
+	outCommitted                // it has been streamed
+	outStored                   // the stored response that the handler's has become
+	outFreshened                // the stored response that the handler said is still good
+	outStale                    // the stored response in the place of an error
+	outRepeat                   // the handler's 304 is about something else: ask again without conditions
+	outTimeout                  // nothing: the handler ran out of time without an answer
+)
+
+// run is one run of a handler on behalf of the cache. What it holds of the request it copies, as it may outlive it.
+type run struct {
+	rt      *route
+	r       *http.Request // the client's
+	req     *http.Request // the handler's
+	ctx     *runContext
+	key     string // primary key
+	flight  *flight
+	stale   *response // what is stored already: to validate, and to fall back on
+	asked   *policy.RequestDirectives
+	guarded string
+	fwd     string
+	purpose purpose
+
+	said  statement
+	note  invalidation.Note
+	began time.Time
+	rec   recorder
+	outer []store.Field
+	owner atomic.Int32 // who answers the client: nobody yet, the run, or no longer the run
+
+	separate   bool // the handler's header map is not the client's, as it may outlive the request
+	validating bool
+	responded  time.Time
+	terms      policy.Terms
+	reason     string // why the response is not stored
+	outcome    outcome
+	result     *response
+	saved      <-chan struct{}
+	reserved   int64
+	returned   bool
+}
+
+// purpose is what a run is for.
+type purpose uint8
+
+const (
+	toFill    purpose = iota // store the answer, and give it to a client
+	toRefresh                // store it; nobody waits
+	toWrite                  // an unsafe method: purge when it has succeeded
+	toObserve                // HEAD: only look at the header
+)
+
+// Values of run.owner.
+const (
+	ownerOpen int32 = iota
+	ownerRun
+	ownerGone
+)
+
+// newRun prepares a run for an exchange; w is the writer that it may commit to.
+func (x *exchange) newRun(f *flight, s *response, fwd string) *run {
+	u := &run{rt: x.rt, r: x.r, key: string(x.key), flight: f, stale: s, guarded: x.guarded, fwd: fwd, began: time.Now()}
+	if x.obeys {
+		asked := x.asked
+		u.asked = &asked
+	}
+	u.outer = outerFields(x.w.Header())
+	u.rec = recorder{u: u, w: x.w, header: x.w.Header()}
+	return u
+}
+
+// prepare makes the request that the handler sees.
+func (u *run) prepare(background bool) {
+	parent := u.r.Context()
+	if background {
+		parent = detached(parent)
+	}
+	u.ctx = newRunContext(parent, u.rt.c.opt.FillTimeout)
+	ctx := withStatement(u.ctx, &u.said)
+	if u.rec.w == nil {
+		u.req = u.rt.refreshRequest(ctx, u.r)
+	} else {
+		u.req = u.rt.fillRequest(ctx, u.r)
+	}
+	if u.stale != nil {
+		u.addValidators()
+	}
+}
+
+// addValidators makes the request conditional on what is stored (RFC 9111 §4.3.1), with the handler's own validators only: of
+// the tags that we make it knows nothing.
+func (u *run) addValidators() {
+	tag, lastModified := u.stale.validators()
+	if tag == "" && lastModified == "" {
+		return
+	}
+	if u.rec.w != nil && !u.rt.hides(u.r.Header) {
+		u.req.Header = u.req.Header.Clone()
+	}
+	if u.req.Header == nil {
+		u.req.Header = make(http.Header)
+	}
+	if tag != "" {
+		u.req.Header["If-None-Match"] = []string{tag}
+	}
+	if lastModified != "" {
+		u.req.Header["If-Modified-Since"] = []string{lastModified}
+	}
+	u.validating = true
+}
+
+// do runs the handler and works out what becomes of its answer. A panic goes on through it; the flight lands all the same.
+func (u *run) do() {
+	defer u.end()
+	u.note = u.rt.c.log.Note()
+	u.rt.next.ServeHTTP(&u.rec, u.req)
+	u.returned = true
+	u.conclude()
+}
+
+func (u *run) end() {
+	if !u.returned {
+		u.reason = detailError
+		u.rt.c.stats.panics.Add(1)
+	}
+	u.rt.c.flights.land(u.flight, failed, nil) // no effect where it has landed
+	u.ctx.end()
+	u.free()
+}
+
+// free gives back what the run has reserved.
+func (u *run) free() {
+	u.rt.c.filling.Add(-u.reserved)
+	u.reserved = 0
+}
+
+// claim makes the run the one that answers the client, where it is not too late.
+func (u *run) claim() bool {
+	return u.owner.Load() == ownerRun || u.owner.CompareAndSwap(ownerOpen, ownerRun)
+}
+
+// abandon lets the client be answered by somebody else, where the run has not begun to.
+func (u *run) abandon() bool { return u.owner.CompareAndSwap(ownerOpen, ownerGone) }
+
+// handOver gives the run back to its own client, whose cancellation counts from now on, and the deadline no more.
+func (u *run) handOver() {
+	if u.ctx != nil {
+		u.ctx.handOver(u.r.Context())
+	}
+}
+
+// dress puts what is ours on a response that goes to the client as the handler writes it.
+func (u *run) dress() {
+	h := u.rec.header
+	status := cacheStatus{fwd: u.fwd, detail: u.reason}
+	switch {
+	case u.purpose == toWrite:
+		u.invalidate()
+	case u.rec.mode == teeing:
+		status.stored = true
+		if name := u.rt.c.opt.Header; name != "-" {
+			h[name] = xMiss
+		}
+	}
+	status.addTo(h)
+	if u.separate {
+		restore(u.rec.w.Header(), snapshot(h))
+	}
+}
+
+// reserve takes n bytes of what all fills together may hold back.
+func (u *run) reserve(n int) bool {
+	if u.rt.c.filling.Add(int64(n)) > maxFilling {
+		u.rt.c.filling.Add(-int64(n))
+		return false
+	}
+	u.reserved += int64(n)
+	return true
+}
+
+// decide is asked when the header is written: hold the response back, or let it go to the client.
+func (u *run) decide() holdMode {
+	u.responded = time.Now()
+	status := u.rec.status
+	switch {
+	case u.purpose == toWrite:
+		return holding
+	case u.purpose == toObserve:
+		return streaming
+	case u.validating && status == http.StatusNotModified:
+		u.outcome = outFreshened
+		return dropping
+	case serverError(status) && u.mayFallBack(u.responded):
+		u.outcome = outStale
+		return dropping
+	}
+	if why := u.refusal(); why != "" {
+		u.refuse(why)
+		return streaming
+	}
+	return holding
+}
+
+// serverError reports whether a status counts as an error for stale-if-error (RFC 5861 §4).
+func serverError(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// mayFallBack reports whether the stored response may stand in for a failed handler.
+func (u *run) mayFallBack(now time.Time) bool {
+	return u.stale != nil && u.rt.c.log.Usable(u.stale.stamp, u.began) != invalidation.Invalid &&
+		u.stale.Terms.ServableOnError(now, u.asked)
+}
+
+// refusal says why the response may not be stored, from its header.
+func (u *run) refusal() string {
+	ttl, skip, _ := u.said.read()
+	if skip != "" {
+		return skip
+	}
+	if u.rec.declared > u.rt.c.opt.MaxBodyBytes {
+		return detailBodySize
+	}
+	return u.agree(u.rec.own(u.outer), ttl)
+}
+
+// agree works out the terms on which a response with these fields is stored.
+func (u *run) agree(h http.Header, ttl time.Duration) string {
+	rules := u.rt.policy
+	rules.Override = ttl
+	terms, reason := policy.Store(
+		policy.Request{Method: http.MethodGet, Authorization: u.guarded == detailAuthorization, Credentials: u.guarded != ""},
+		policy.Response{Status: u.rec.status, Header: h, RequestTime: u.began, ResponseTime: u.responded},
+		rules)
+	if names, _ := policy.VaryNames(h["Vary"]); len(names) > maxSelecting {
+		reason = policy.ReasonVary
+	}
+	u.terms = terms
+	return string(reason)
+}
+
+// refuse notes that the response is not stored, and lets those who wait run by themselves.
+func (u *run) refuse(why string) {
+	if u.purpose == toWrite {
+		return
+	}
+	u.reason = why
+	c := u.rt.c
+	c.stats.refusals.Add(1)
+	u.rt.note(u.r, "larder: not stored", why)
+	if u.rec.status >= 500 || u.guarded != "" {
+		c.flights.land(u.flight, failed, nil)
+		return
+	}
+	if u.flight != nil && why != detailBudget {
+		c.refusals.add(u.flight.key, u.responded)
+	}
+	c.flights.land(u.flight, refused, nil)
+}

@@ -1,0 +1,78 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/larderhq/larder/internal/invalidation"
+)
+
+// Selector names entries for Invalidate and Expire.
+type Selector struct {
+	kind  invalidation.Kind
+	value string
+}
+
+// Tag selects the entries that bear a tag: of the rule Tags with its wildcards filled in, of Entry(r).Tag, or of a
+// response's Cache-Groups (RFC 9875) in the form "origin|group".
+func Tag(name string) Selector { return Selector{invalidation.Tag, name} }
+
+// Path selects the entries of an escaped path, as in "/items/1", whatever their query, parameters and variants; with a host
+// before it, as in "shop.example/items/1", only those of that host.
+func Path(path string) Selector {
+	if i := strings.IndexByte(path, '/'); i > 0 {
+		path = strings.ToLower(path[:i]) + path[i:]
+	}
+	return Selector{invalidation.Path, path}
+}
+
+// Route selects the entries of a route by its Name or, without one, its route pattern as the router reports it.
+func Route(name string) Selector { return Selector{invalidation.Route, name} }
+
+// Key selects the entry of one key, in all its variants.
+func Key(key string) Selector { return Selector{invalidation.Key, primaryKey(key)} }
+
+// primaryKey is a key without its variant.
+func primaryKey(key string) string {
+	if i := strings.LastIndexByte(key, ')'); i >= 0 && strings.HasSuffix(key, "}") {
+		return key[:i+1]
+	}
+	return key
+}
+
+// All selects every entry.
+func All() Selector { return Selector{invalidation.Everything, ""} }
+
+// ErrNothingSelected is returned by Invalidate and Expire when they are called without selectors.
+var ErrNothingSelected = errors.New("larder: nothing selected: give a Tag, Path, Route or Key, or All()")
+
+// Invalidate makes the selected entries unusable, in this process from the moment of the call and in every other at the latest
+// one lease after it returned nil. It is one write to the log, however many entries are concerned. Call it after the change is
+// committed: a purge made before may be overtaken by a handler that reads the old data.
+// An error says that the log could not be written: this process goes on treating the entries as invalid and tries again.
+func (c *Cache) Invalidate(ctx context.Context, what ...Selector) error {
+	return c.append(ctx, false, what)
+}
+
+// Expire makes the selected entries stale: they are still served where stale responses may be (rule Stale or
+// stale-while-revalidate) while one refresh runs.
+func (c *Cache) Expire(ctx context.Context, what ...Selector) error {
+	return c.append(ctx, true, what)
+}
+
+func (c *Cache) append(ctx context.Context, soft bool, what []Selector) error {
+	if len(what) == 0 {
+		return ErrNothingSelected
+	}
+	records := make([]invalidation.Record, 0, len(what))
+	for _, s := range what {
+		if s.kind == 0 {
+			return ErrNothingSelected
+		}
+		records = append(records, invalidation.Record{Selector: invalidation.Select(s.kind, s.value), Soft: soft})
+	}
+	c.stats.invalidations.Add(int64(len(records)))
+	_, err := c.log.Append(ctx, records...)
+	return err
+}

@@ -1,0 +1,133 @@
+package middleware
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/policy"
+)
+
+// ServeHTTP is the way of a request: classify, key, look-up, verdict, serve.
+func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if rt.c.passive() {
+		rt.next.ServeHTTP(w, r)
+		return
+	}
+	x := newExchange(rt, w, r)
+	defer x.release()
+
+	switch lane, fwd, detail := x.classify(); lane {
+	case lanePlain:
+		rt.next.ServeHTTP(w, r)
+		return
+	case lanePass:
+		x.pass(fwd, detail)
+		return
+	case laneWrite:
+		x.runUnsafe()
+		return
+	}
+	key, detail := rt.appendKey(x.key, r)
+	x.key = key
+	if detail != "" {
+		x.pass(fwdBypass, detail)
+		return
+	}
+	s, fwd := x.find()
+	switch x.judge(s, x.arrived) {
+	case policy.Fresh, policy.StaleAllowed:
+		x.hit(s)
+	case policy.StaleWhileRevalidate:
+		x.hit(s)
+		x.refresh(s)
+	default:
+		x.fill(s, fwd)
+	}
+}
+
+// hit answers from the store.
+func (x *exchange) hit(s *response) {
+	x.rt.c.stats.hits.Add(1)
+	if second := x.arrived.Unix(); s.used.Load() != second {
+		s.used.Store(second)
+	}
+	x.serve(s, reply{hit: true}, x.arrived)
+}
+
+// pass lets the handler answer with the client's own writer, and says why.
+func (x *exchange) pass(fwd, detail string) {
+	x.rt.c.stats.bypasses.Add(1)
+	x.rt.note(x.r, "larder: passed by", detail)
+	cacheStatus{fwd: fwd, detail: detail}.addTo(x.w.Header())
+	x.rt.next.ServeHTTP(x.w, x.r)
+}
+
+// fill has the handler answer, alone or for others too, and stores what it may.
+func (x *exchange) fill(s *response, fwd string) {
+	x.rt.c.stats.misses.Add(1)
+	if x.state(s) != invalidation.Invalid {
+		fwd = fwdStale
+		if x.obeys && x.asked.NoCache {
+			fwd = fwdRequest
+		}
+	} else {
+		s = nil
+	}
+	switch {
+	case x.onlyCached:
+		cacheStatus{fwd: fwd, detail: "only-if-cached"}.addTo(x.w.Header())
+		http.Error(x.w, "larder: not stored, and the request says only-if-cached", http.StatusGatewayTimeout)
+	case x.r.Method == http.MethodHead:
+		x.forwardHead(s, fwd)
+	case x.guarded != "":
+		x.rt.advise(x.r, x.guarded)
+		x.alone(s, fwdBypass, x.guarded)
+	case fwd == fwdRequest:
+		x.lead(nil, s, fwd)
+	case x.rt.c.refusals.recent(x.key, x.arrived):
+		x.alone(s, fwd, "")
+	default:
+		x.collapse(s, fwd)
+	}
+}
+
+// alone runs the handler for this client only. A request with conditions or a range goes through as it is, since what comes of
+// it will hardly be stored and the handler knows best.
+func (x *exchange) alone(s *response, fwd, detail string) {
+	if x.conditional || x.ranged {
+		cacheStatus{fwd: fwd, detail: detail}.addTo(x.w.Header())
+		x.rt.next.ServeHTTP(x.w, x.r)
+		return
+	}
+	x.lead(nil, s, fwd)
+}
+
+// collapse joins the run of the handler that is under way for the same key, or starts one.
+func (x *exchange) collapse(s *response, fwd string) {
+	c := x.rt.c
+	for range maxFailedFlights {
+		f, leads := c.flights.join(x.flightKey(), x.arrived, x.mayJoin)
+		if leads {
+			x.lead(f, s, fwd)
+			return
+		}
+		switch x.wait(f) {
+		case shared:
+			if x.accepts(f) {
+				x.serve(f.s, reply{status: cacheStatus{fwd: fwd, collapsed: true, stored: true}.list()}, time.Now())
+				return
+			}
+			if s, _ = x.find(); x.judge(s, x.arrived) == policy.Fresh {
+				x.hit(s)
+				return
+			}
+		case refused:
+			x.alone(s, fwd, "")
+			return
+		case abandoned:
+			return
+		}
+	}
+	x.lead(nil, s, fwd)
+}

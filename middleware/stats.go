@@ -1,0 +1,40 @@
+package middleware
+
+import "sync/atomic"
+
+// Stats are counts since New, and what memory holds now.
+type Stats struct {
+	Hits          int64 // answered from the store, stale ones included
+	Misses        int64 // the handler ran, or the request waited for a run
+	Bypasses      int64 // passed by
+	Stores        int64 // responses accepted for storing
+	Refusals      int64 // responses that were not stored
+	Stale         int64 // stale responses served in the place of an error
+	Invalidations int64 // selectors invalidated by this process
+	Panics        int64 // handlers that panicked
+	StoreErrors   int64 // failed calls to Redis or Store
+	Dropped       int64 // writes to Redis or Store that were given up
+	Corrupt       int64 // entries that could not be read
+	Entries       int   // in memory
+	Bytes         int64 // in memory
+}
+
+// counters are the live form of Stats.
+type counters struct {
+	hits, misses, bypasses, stores, refusals, stale, invalidations, panics atomic.Int64
+	storeErrors, dropped, corrupt                                          atomic.Int64
+}
+
+// Stats returns the counts since New, and the bytes and entries in memory.
+func (c *Cache) Stats() Stats {
+	n := &c.stats
+	s := Stats{
+		Hits: n.hits.Load(), Misses: n.misses.Load(), Bypasses: n.bypasses.Load(), Stores: n.stores.Load(),
+		Refusals: n.refusals.Load(), Stale: n.stale.Load(), Invalidations: n.invalidations.Load(), Panics: n.panics.Load(),
+		StoreErrors: n.storeErrors.Load(), Dropped: n.dropped.Load(), Corrupt: n.corrupt.Load(),
+	}
+	if m := c.tiers.memory; m != nil {
+		s.Entries, s.Bytes = m.Len(), m.Bytes()
+	}
+	return s
+}

@@ -1,0 +1,157 @@
+package middleware
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+const (
+	// indexBytes bounds what is remembered of which keys have variants, whatever MemoryBytes is.
+	indexBytes = 4 << 20
+	// maxVariants bounds the variants of a key; the least recently used goes.
+	maxVariants = 64
+	// maxSelecting bounds the fields that select among them.
+	maxSelecting = 16
+)
+
+// tiers are where responses are stored: decoded in memory, as bytes behind it.
+type tiers struct {
+	memory  *store.Memory[*response]    // nil: no in-process tier
+	indexes *store.Memory[*store.Entry] // keys that have variants
+	remote  *remote                     // nil: memory only
+	mu      sync.Mutex                  // one index is changed at a time
+}
+
+// load finds what memory holds under exactly this key, which may alias a buffer: it is not kept.
+func (t *tiers) load(key []byte) *response {
+	if t.memory == nil {
+		return nil
+	}
+	s, _ := t.memory.Load(alias(key))
+	return s
+}
+
+// index returns what is known of the variants of a primary key.
+func (t *tiers) index(key []byte) *store.Variants {
+	if e, found := t.indexes.Load(alias(key)); found {
+		return e.Variants
+	}
+	return nil
+}
+
+// remember puts a response into memory, unless one whose run began later is there.
+func (t *tiers) remember(s *response) {
+	if t.memory == nil {
+		return
+	}
+	if there, found := t.memory.Load(s.Key); found && !s.stamp.Supersedes(there.stamp) {
+		return
+	}
+	t.memory.Store(s.Key, s)
+}
+
+// alias makes a string of b for a look-up that does not keep it.
+func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// save stores a response, which nobody else holds yet, behind an index where the responses of its primary key vary. variant
+// gives its key among the selecting fields of that index. The remote tier is written behind the request; the channel, if any,
+// is closed when that is done.
+func (t *tiers) save(s *response, primary string, names []string, variant func([]string) string, retention time.Duration) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.Key = primary
+	if old, _ := t.indexes.Load(primary); old != nil || len(names) > 0 {
+		s.Key = t.file(primary, old, names, variant, s.Terms.ResponseTime, retention)
+	}
+	t.remember(s)
+	if t.remote == nil {
+		return nil
+	}
+	return t.remote.put(s, retention)
+}
+
+// file returns the key of a response among the variants of its primary key and writes the index anew where that changes it.
+func (t *tiers) file(primary string, old *store.Entry, names []string, variant func([]string) string, now int64, retention time.Duration) string {
+	next := &store.Entry{Key: primary, Variants: &store.Variants{Names: names}, Terms: policy.Terms{Lifetime: retention, ResponseTime: now}}
+	unchanged := false
+	if old != nil {
+		next.Variants.Names = uniqueSorted(append(slices.Clone(old.Variants.Names), names...))
+		next.Variants.Keys = slices.Clone(old.Variants.Keys)
+		left := old.Terms.Lifetime - time.Duration(now-old.Terms.ResponseTime)
+		next.Terms.Lifetime = max(retention, left)
+		unchanged = left >= retention && len(next.Variants.Names) == len(old.Variants.Names)
+	} else if t.memory != nil { // a response without Vary gives way to the index
+		t.memory.Delete(primary)
+	}
+	key := variant(next.Variants.Names)
+	if unchanged && slices.Contains(old.Variants.Keys, key) {
+		return key
+	}
+	next.Variants.Keys = t.evict(append(without(next.Variants.Keys, key), key))
+	t.indexes.Store(primary, next)
+	if t.remote != nil {
+		t.remote.put(&response{Entry: next}, next.Terms.Lifetime)
+	}
+	return key
+}
+
+func without(list []string, s string) []string {
+	return slices.DeleteFunc(list, func(l string) bool { return l == s })
+}
+
+// evict drops variants beyond the bound, the least recently used in this process first, and among those never used the oldest.
+func (t *tiers) evict(keys []string) []string {
+	for len(keys) > maxVariants {
+		victim := 0
+		for i, key := range keys[:len(keys)-1] {
+			if t.lastUse(key) < t.lastUse(keys[victim]) {
+				victim = i
+			}
+		}
+		t.drop(keys[victim])
+		keys = slices.Delete(keys, victim, victim+1)
+	}
+	return keys
+}
+
+func (t *tiers) lastUse(key string) int64 {
+	if t.memory != nil {
+		if s, found := t.memory.Load(key); found {
+			return s.used.Load()
+		}
+	}
+	return 0
+}
+
+func (t *tiers) drop(key string) {
+	if t.memory != nil {
+		t.memory.Delete(key)
+	}
+	if t.remote != nil {
+		t.remote.drop(key)
+	}
+}
+
+// clear empties the memory of the process; the remote tier keeps what it has.
+func (t *tiers) clear() {
+	if t.memory != nil {
+		t.memory.Clear()
+	}
+	t.indexes.Clear()
+}
+
+func (t *tiers) close() {
+	if t.memory != nil {
+		t.memory.Close()
+	}
+	t.indexes.Close()
+}
+
+// isMiss reports whether a store's error only says that it has nothing.
+func isMiss(err error) bool { return errors.Is(err, store.ErrMiss) }

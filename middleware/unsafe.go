@@ -1,0 +1,105 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/larderhq/larder/internal/policy"
+)
+
+// Invalidates is for write routes: after a response of 2xx or 3xx the tags, with the route's wildcards filled in, are
+// invalidated, and always the target URI, and the Location and Content-Location of the same origin (RFC 9111 §4.4).
+// The response is held back until the log has it, so that its reader finds what it wrote.
+func (c *Cache) Invalidates(tags ...string) func(http.Handler) http.Handler {
+	for _, t := range tags {
+		checkTemplate("Invalidates", t)
+	}
+	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("larder: the middleware was given a nil handler")
+		}
+		rt := &route{c: c, next: next, writeTags: tags}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodConnect || policy.SafeMethod(r.Method) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			x := newExchange(rt, w, r)
+			defer x.release()
+			x.runUnsafe()
+		})
+	}
+}
+
+// runUnsafe runs a handler whose success invalidates what is stored. What it answers is held back until it has returned, so
+// that the purge comes after all that it did and before its client can ask again.
+func (x *exchange) runUnsafe() {
+	u := &run{rt: x.rt, r: x.r, fwd: fwdMethod, purpose: toWrite}
+	u.rec = recorder{u: u, w: x.w, header: x.w.Header()}
+	defer u.free()
+	x.rt.next.ServeHTTP(&u.rec, x.r)
+	if u.rec.status == 0 {
+		u.rec.WriteHeader(http.StatusOK)
+	}
+	if u.rec.mode == holding {
+		u.rec.commit()
+		return
+	}
+	u.invalidate() // again: the handler went on after its header
+}
+
+// invalidate purges what a successful write has changed. A log out of reach is no reason to fail the write: the purge stays
+// pending in this process and is tried again.
+func (u *run) invalidate() {
+	if !policy.NonError(u.rec.status) {
+		return
+	}
+	c := u.rt.c
+	var what []Selector
+	for _, target := range policy.InvalidationTargets(targetURL(u.r), u.rec.header) {
+		what = append(what, Path(target.Host+target.EscapedPath()))
+	}
+	for _, template := range u.rt.writeTags {
+		what = append(what, Tag(expand(template, u.r)))
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.r.Context()), c.opt.StoreTimeout)
+	defer cancel()
+	if err := c.Invalidate(ctx, what...); err != nil {
+		c.logger.Warn("larder: invalidation not acknowledged, trying again", "route", u.rt.label(u.r), "error", err)
+	}
+}
+
+// targetURL is the target URI as the client named it (RFC 9110 §7.1).
+func targetURL(r *http.Request) *url.URL {
+	u := url.URL{Scheme: "http", Host: r.Host}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	if parsed, err := url.ParseRequestURI(originalPath(r)); err == nil {
+		u.Path, u.RawPath = parsed.Path, parsed.RawPath
+	}
+	return &u
+}
+
+// forwardHead lets the handler answer a HEAD that the store cannot. Its answer tells whether what is stored is still the
+// same: then it is freshened, else it goes (RFC 9111 §4.3.5).
+func (x *exchange) forwardHead(s *response, fwd string) {
+	if s == nil {
+		x.pass(fwd, "")
+		return
+	}
+	u := x.newRun(nil, s, fwd)
+	u.purpose = toObserve
+	u.note = x.rt.c.log.Note()
+	x.rt.next.ServeHTTP(&u.rec, x.r)
+	if u.rec.status != http.StatusOK {
+		return
+	}
+	old, head := header(s.Fields), u.rec.own(u.outer)
+	if !policy.UpdatableByHead(old, head, int64(len(s.Body))) {
+		x.rt.c.tiers.drop(s.Key)
+		return
+	}
+	u.update(policy.Freshen(old, head, x.rt.c.opt.Targets...))
+}
