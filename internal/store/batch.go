@@ -1,31 +1,34 @@
 package store
 
 import (
+	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Bounds of one batch. Redis answers a batch in one write, so a larger one makes its first caller wait for the last.
+// Bounds of one batch. Redis answers a batch in one go, so a larger one makes its first caller wait for the last.
 const (
 	maxBatchCommands = 128
 	maxBatchBytes    = 1 << 20
 )
 
-// batch is commands that go to Redis in one write. The lock of its lanes guards it until it is sent; after done is
-// closed its commands only are read.
+// batch is commands that go to Redis in one write. The lock of its lanes guards it until it is sent; from then until
+// done the lane owns it; afterwards it is only read, until nobody refers to it and it is used again.
 type batch struct {
-	cmds    []redis.Cmder
-	keys    []string // keys[i] is what cmds[i] gets; "" where it is no GET
-	bytes   int      // what the batch carries or is expected to bring back
-	waiting int      // callers that still want it
-	sentAt  time.Time
-	hung    bool          // its lane was given up
-	err     error         // why it was not answered at all
-	done    chan struct{} // closed when every command is answered
+	cmds   []redis.Cmder
+	keys   []string           // keys[i] is what cmds[i] gets; "" where it is no GET
+	gets   []*redis.StringCmd // GETs of this batch and of earlier uses: a command is half of a call's allocations
+	used   int                // how many of gets are in cmds
+	bytes  int                // what the batch carries or is expected to bring back
+	refs   atomic.Int32       // the lane's, and one for each caller that still wants it
+	sentAt time.Time
+	hung   bool          // its lane was given up
+	err    error         // why it was not answered at all
+	done   chan struct{} // closed when every command is answered
 }
-
-func newBatch() *batch { return &batch{done: make(chan struct{})} }
 
 // takes reports whether n more commands and their bytes fit. An empty batch takes anything.
 func (b *batch) takes(n, bytes int) bool {
@@ -43,21 +46,63 @@ func (b *batch) find(key string) *redis.StringCmd {
 	return nil
 }
 
-func (b *batch) add(key string, bytes int, cmds ...redis.Cmder) {
+func (b *batch) add(cmds []redis.Cmder) {
 	for _, cmd := range cmds {
 		b.cmds = append(b.cmds, cmd)
-		b.keys = append(b.keys, key)
+		b.keys = append(b.keys, "")
 	}
-	b.bytes += bytes
+}
+
+// addGet adds a GET, an earlier one with another key where there is one left.
+func (b *batch) addGet(key string) *redis.StringCmd {
+	if b.used == len(b.gets) {
+		b.gets = append(b.gets, redis.NewStringCmd(context.Background(), "get", new(string)))
+	}
+	cmd := b.gets[b.used]
+	b.used++
+	setKey(cmd, key)
+	b.cmds = append(b.cmds, cmd)
+	b.keys = append(b.keys, key)
+	return cmd
+}
+
+// setKey writes through the pointer that is the argument of the GET, which spares the allocation of an interface.
+func setKey(get *redis.StringCmd, key string) {
+	if p, ok := get.Args()[1].(*string); ok {
+		*p = key
+	}
+}
+
+// reset makes b as good as new. Nothing of its last use stays reachable but the commands themselves.
+func (b *batch) reset() {
+	for _, cmd := range b.gets[:b.used] {
+		setKey(cmd, "")
+		cmd.SetErr(nil)
+		cmd.SetVal("")
+	}
+	clear(b.cmds)
+	clear(b.keys)
+	b.cmds, b.keys, b.used, b.bytes = b.cmds[:0], b.keys[:0], 0, 0
+	b.hung, b.err, b.done = false, nil, nil
 }
 
 // received is the sum of the values that came back, and the number of GETs that brought one.
 func (b *batch) received() (bytes, values int) {
-	for _, cmd := range b.cmds {
-		if get, ok := cmd.(*redis.StringCmd); ok && get.Err() == nil {
-			bytes += len(get.Val())
+	for _, cmd := range b.gets[:b.used] {
+		if cmd.Err() == nil {
+			bytes += len(cmd.Val())
 			values++
 		}
 	}
 	return bytes, values
+}
+
+// failure is the first error of commands, other than that there is nothing under a key.
+func failure(cmds []redis.Cmder) error {
+	for _, cmd := range cmds {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+	}
+	return nil
 }

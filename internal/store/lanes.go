@@ -2,8 +2,7 @@ package store
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -13,10 +12,11 @@ import (
 
 // Bounds of the lanes of one store.
 const (
-	maxLanes   = 3           // batches under way at a time
-	maxQueue   = 64          // batches not yet sent
-	maxHung    = 256         // lanes given up whose client has not come back yet
-	hangsAfter = time.Second // where no time-out says how long a batch may take
+	maxLanes   = 2            // batches under way at a time
+	maxQueue   = 64           // batches not yet sent
+	maxHung    = 256          // lanes given up whose client has not come back yet
+	maxSpare   = 2 * maxLanes // batches kept for use again
+	hangsAfter = time.Second  // where no limit says how long a batch may take
 )
 
 // lanes send commands to Redis in batches, at most maxLanes at a time. Whoever comes while all lanes are taken joins
@@ -24,76 +24,90 @@ const (
 // socket serve all of them: of a served request, the client's system calls are what costs.
 type lanes struct {
 	client redis.UniversalClient
+	prompt bool          // client returns when its context ends
+	limit  time.Duration // how long a call may take; 0: as long as its context says
+	hang   time.Duration // a batch that takes longer loses its lane
+	timers sync.Pool     // of *time.Timer, stopped; here, not global, for the sake of testing/synctest
 
 	mu      sync.Mutex
-	hang    time.Duration // a batch that takes longer loses its lane
-	flying  []*batch      // under way
-	queue   []*batch      // not yet sent, the oldest first; only the last one takes more
-	hung    int           // lanes that were given up and have not come back
-	average int           // running average of the size of a value
+	flying  []*batch // under way
+	queue   []*batch // not yet sent, the oldest first; only the last one takes more
+	spare   []*batch
+	hung    int // lanes that were given up and have not come back
+	average int // running average of the size of a value
 }
 
-func newLanes(client redis.UniversalClient) *lanes { return &lanes{client: client, hang: hangsAfter} }
-
-func (l *lanes) hangsAfter(d time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.hang = d
+func newLanes(client redis.UniversalClient, limit time.Duration) *lanes {
+	l := &lanes{client: client, limit: limit, hang: hangsAfter}
+	if limit > 0 {
+		l.hang = limit
+		l.client, l.prompt = promptClient(client, limit)
+	}
+	return l
 }
 
-// get returns the answered GET of key.
-func (l *lanes) get(ctx context.Context, limit time.Duration, key string) (*redis.StringCmd, error) {
+// get returns the value under key, or redis.Nil.
+func (l *lanes) get(ctx context.Context, key string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	b, cmd, err := l.joinGet(key)
-	if err != nil {
-		return nil, err
-	}
-	return cmd, l.wait(ctx, limit, b)
-}
-
-// do returns when cmds, which belong together, are answered.
-func (l *lanes) do(ctx context.Context, limit time.Duration, bytes int, cmds ...redis.Cmder) error {
-	if err := ctx.Err(); err != nil || len(cmds) == 0 {
-		return err
-	}
-	b, err := l.join(bytes, cmds)
-	if err != nil {
-		return err
-	}
-	return l.wait(ctx, limit, b)
-}
-
-func (l *lanes) joinGet(key string) (*batch, *redis.StringCmd, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := len(l.queue); n > 0 {
-		if cmd := l.queue[n-1].find(key); cmd != nil {
-			l.queue[n-1].waiting++
-			return l.queue[n-1], cmd, nil
-		}
+	b, cmd := l.queued(key)
+	if cmd != nil {
+		b.refs.Add(1)
+		l.mu.Unlock()
+		return l.value(ctx, b, cmd)
 	}
 	b, err := l.open(1, l.average)
 	if err != nil {
-		return nil, nil, err
-	}
-	cmd := redis.NewStringCmd(context.Background(), "get", key)
-	b.add(key, l.average, cmd)
-	l.launch()
-	return b, cmd, nil
-}
-
-func (l *lanes) join(bytes int, cmds []redis.Cmder) (*batch, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b, err := l.open(len(cmds), bytes)
-	if err != nil {
+		l.mu.Unlock()
 		return nil, err
 	}
-	b.add("", bytes, cmds...)
-	l.launch()
-	return b, nil
+	cmd = b.addGet(key)
+	if l.dispatch(b) {
+		l.lead(ctx, b)
+	}
+	return l.value(ctx, b, cmd)
+}
+
+// value waits for the answer to cmd. It aliases what the client read.
+func (l *lanes) value(ctx context.Context, b *batch, cmd *redis.StringCmd) ([]byte, error) {
+	defer l.release(b)
+	if err := l.wait(ctx, b); err != nil {
+		return nil, err
+	}
+	return cmd.Bytes()
+}
+
+// do returns when cmds, which belong together, are answered, with the first error among them.
+func (l *lanes) do(ctx context.Context, bytes int, cmds ...redis.Cmder) error {
+	if err := ctx.Err(); err != nil || len(cmds) == 0 {
+		return err
+	}
+	l.mu.Lock()
+	b, err := l.open(len(cmds), bytes)
+	if err != nil {
+		l.mu.Unlock()
+		return err
+	}
+	b.add(cmds)
+	if l.dispatch(b) {
+		l.lead(ctx, b)
+	}
+	defer l.release(b)
+	if err := l.wait(ctx, b); err != nil {
+		return err
+	}
+	return failure(cmds)
+}
+
+// queued finds a GET that is not yet sent.
+func (l *lanes) queued(key string) (*batch, *redis.StringCmd) {
+	if len(l.queue) == 0 {
+		return nil, nil
+	}
+	b := l.queue[len(l.queue)-1]
+	return b, b.find(key)
 }
 
 // open returns the batch that takes n more commands for one more caller.
@@ -105,25 +119,56 @@ func (l *lanes) open(n, bytes int) (*batch, error) {
 		if l.hung >= maxHung || len(l.queue) >= maxQueue {
 			return nil, ErrBusy
 		}
-		l.queue = append(l.queue, newBatch())
+		l.queue = append(l.queue, l.newBatch())
 	}
 	b := l.queue[len(l.queue)-1]
-	b.waiting++
+	b.bytes += bytes
+	b.refs.Add(1)
 	return b, nil
 }
 
-// launch starts lanes for what is queued while there are free ones.
-func (l *lanes) launch() {
+func (l *lanes) newBatch() *batch {
+	b := new(batch)
+	if n := len(l.spare); n > 0 {
+		b = l.spare[n-1]
+		l.spare = l.spare[:n-1]
+	}
+	b.refs.Store(1) // the lane's
+	return b
+}
+
+// forget drops batches that nobody waits for any more.
+func (l *lanes) forget() {
+	l.queue = slices.DeleteFunc(l.queue, func(b *batch) bool { return b.refs.Load() == 1 })
+}
+
+// dispatch sees to it that b, to which a caller has just added, is sent, and releases the lock. Where a lane is free
+// and the client returns in time, the caller is to send b itself: a hand-off to another goroutine doubles what a lone
+// request waits.
+func (l *lanes) dispatch(b *batch) (lead bool) {
+	defer l.mu.Unlock()
+	first := l.launch()
+	if first == b && l.prompt {
+		return true
+	}
+	if b.done == nil {
+		b.done = make(chan struct{})
+	}
+	if first != nil {
+		go l.lane(first)
+	}
+	return false
+}
+
+// launch takes the oldest batch, if there is a free lane for it.
+func (l *lanes) launch() *batch {
 	if len(l.flying) >= maxLanes {
 		l.giveUp()
 	}
-	for len(l.flying) < maxLanes {
-		b := l.next()
-		if b == nil {
-			return
-		}
-		go l.lane(b)
+	if len(l.flying) >= maxLanes {
+		return nil
 	}
+	return l.next()
 }
 
 // giveUp frees the lanes whose batch takes too long: the client hangs, and what it holds up is a connection, not the
@@ -140,32 +185,18 @@ func (l *lanes) giveUp() {
 	})
 }
 
-// forget drops batches that nobody waits for any more.
-func (l *lanes) forget() {
-	l.queue = slices.DeleteFunc(l.queue, func(b *batch) bool { return b.waiting == 0 })
-}
-
 // next takes the oldest batch that somebody waits for.
 func (l *lanes) next() *batch {
 	for len(l.queue) > 0 {
 		b := l.queue[0]
 		l.queue = slices.Delete(l.queue, 0, 1)
-		if b.waiting > 0 {
+		if b.refs.Load() > 1 {
 			b.sentAt = time.Now()
 			l.flying = append(l.flying, b)
 			return b
 		}
 	}
 	return nil
-}
-
-// lane sends b and then whatever was queued meanwhile.
-func (l *lanes) lane(b *batch) {
-	for b != nil {
-		b.err = l.send(b)
-		close(b.done)
-		b = l.landed(b)
-	}
 }
 
 // landed takes b off its lane and returns the lane's next batch; a lane that was given up ends.
@@ -184,36 +215,15 @@ func (l *lanes) landed(b *batch) *batch {
 	return l.next()
 }
 
-// send executes b. An error of a single command is in the command.
-func (l *lanes) send(b *batch) (err error) {
-	defer func() {
-		if p := recover(); p != nil { // go-redis panics on a bulk length that no memory holds
-			err = fmt.Errorf("client panicked: %v\n%s", p, debug.Stack())
-		}
-	}()
-	ctx, cancel := context.WithTimeout(context.Background(), l.patience())
-	defer cancel()
-	if len(b.cmds) == 1 {
-		_ = l.client.Process(ctx, b.cmds[0]) // the command keeps its error
-		return nil
+// wait returns when b is answered, or when the caller has to leave. A batch without done was sent by the caller.
+func (l *lanes) wait(ctx context.Context, b *batch) error {
+	if b.done == nil {
+		return b.err
 	}
-	pipe := l.client.Pipeline()
-	_ = pipe.BatchProcess(ctx, b.cmds...) // only queues
-	_, _ = pipe.Exec(ctx)                 // likewise
-	return nil
-}
-
-func (l *lanes) patience() time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.hang
-}
-
-// wait returns when b is answered, or when the caller has to leave.
-func (l *lanes) wait(ctx context.Context, limit time.Duration, b *batch) error {
 	var over <-chan time.Time
-	if limit > 0 {
-		t := time.NewTimer(limit)
+	if l.limit > 0 {
+		t := l.timer()
+		defer l.timers.Put(t)
 		defer t.Stop()
 		over = t.C
 	}
@@ -221,17 +231,30 @@ func (l *lanes) wait(ctx context.Context, limit time.Duration, b *batch) error {
 	case <-b.done:
 		return b.err
 	case <-ctx.Done():
-		l.leave(b)
 		return ctx.Err()
 	case <-over:
-		l.leave(b)
 		return context.DeadlineExceeded
 	}
 }
 
-// leave withdraws one caller. A batch that all have left is not sent.
-func (l *lanes) leave(b *batch) {
+func (l *lanes) timer() *time.Timer {
+	if t, ok := l.timers.Get().(*time.Timer); ok {
+		t.Reset(l.limit)
+		return t
+	}
+	return time.NewTimer(l.limit)
+}
+
+// release ends the caller's or the lane's interest in b. The last one makes it free for use again; a batch that all
+// callers have left before it is sent is not sent.
+func (l *lanes) release(b *batch) {
+	if b.refs.Add(-1) > 0 || errors.Is(b.err, errPanicked) {
+		return
+	}
+	b.reset()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b.waiting--
+	if len(l.spare) < maxSpare {
+		l.spare = append(l.spare, b)
+	}
 }

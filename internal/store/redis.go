@@ -22,21 +22,19 @@ type Bytes interface {
 // a silent connection: go-redis ignores contexts there unless ContextTimeoutEnabled says otherwise. A call that was
 // given up may still read its key and value afterwards, so neither may be changed or reused.
 type Redis struct {
-	lanes *lanes
-	limit time.Duration // 0: only the callers' contexts bound a call
+	client redis.UniversalClient
+	lanes  *lanes
 }
 
 // NewRedis returns the store on client, which stays the caller's to close. A Client, ClusterClient and Ring all do.
-func NewRedis(client redis.UniversalClient) *Redis { return &Redis{lanes: newLanes(client)} }
+func NewRedis(client redis.UniversalClient) *Redis {
+	return &Redis{client: client, lanes: newLanes(client, 0)}
+}
 
 // Get returns the value under key with one GET, or ErrMiss. Concurrent calls share a pipeline and calls for equal keys
 // a GET and its value, which nobody may change.
 func (r *Redis) Get(ctx context.Context, key string) ([]byte, error) {
-	cmd, err := r.lanes.get(ctx, r.limit, RedisKey(key))
-	if err != nil {
-		return nil, wrapRedis("get", err)
-	}
-	b, err := cmd.Bytes() // no copy: it aliases what the client read
+	b, err := r.lanes.get(ctx, RedisKey(key))
 	if errors.Is(err, redis.Nil) {
 		return nil, ErrMiss
 	}
@@ -49,10 +47,7 @@ func (r *Redis) Set(ctx context.Context, key string, value []byte, ttl time.Dura
 		return nil
 	}
 	cmd := redis.NewStatusCmd(ctx, "set", RedisKey(key), value, "px", ttl.Milliseconds())
-	if err := r.lanes.do(ctx, r.limit, len(value), cmd); err != nil {
-		return wrapRedis("set", err)
-	}
-	return wrapRedis("set", cmd.Err())
+	return wrapRedis("set", r.lanes.do(ctx, len(value), cmd))
 }
 
 // Delete forgets keys with one UNLINK each, as a cluster keeps them in different slots.
@@ -61,21 +56,35 @@ func (r *Redis) Delete(ctx context.Context, keys ...string) error {
 	for i, key := range keys {
 		cmds[i] = redis.NewIntCmd(ctx, "unlink", RedisKey(key))
 	}
-	if err := r.lanes.do(ctx, r.limit, 0, cmds...); err != nil {
-		return wrapRedis("delete", err)
-	}
-	for _, cmd := range cmds {
-		if err := cmd.Err(); err != nil {
-			return wrapRedis("delete", err)
-		}
-	}
-	return nil
+	return wrapRedis("delete", r.lanes.do(ctx, 0, cmds...))
 }
 
-// withTimeout returns a store on the same lanes whose calls return within limit.
-func (r *Redis) withTimeout(limit time.Duration) Bytes {
-	r.lanes.hangsAfter(limit)
-	return &Redis{lanes: r.lanes, limit: limit}
+// withTimeout returns a store on the same client whose calls return within limit.
+func (r *Redis) withTimeout(limit time.Duration) *Redis {
+	return &Redis{client: r.client, lanes: newLanes(r.client, limit)}
+}
+
+// promptClient returns a client that ends a call with its context, and true, or client itself where there is no way to
+// ask for that: a cluster or ring client says so with ContextTimeoutEnabled, of a plain one a sibling on the same
+// connections can be made.
+func promptClient(client redis.UniversalClient, limit time.Duration) (redis.UniversalClient, bool) {
+	switch c := client.(type) {
+	case *redis.Client:
+		if c.Options().ContextTimeoutEnabled {
+			return c, true
+		}
+		sibling := c.WithTimeout(limit)
+		if sibling.Options() == c.Options() { // not ours to change
+			return c, false
+		}
+		sibling.Options().ContextTimeoutEnabled = true
+		return sibling, true
+	case *redis.ClusterClient:
+		return c, c.Options().ContextTimeoutEnabled
+	case *redis.Ring:
+		return c, c.Options().ContextTimeoutEnabled
+	}
+	return client, false
 }
 
 func wrapRedis(what string, err error) error {
