@@ -149,13 +149,17 @@ func isToken(s string) bool {
 	return token != "" && rest == ""
 }
 
-func isTokenByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
+func isTokenByte(c byte) bool { return tokenBytes[c] }
+
+var tokenBytes = func() (is [256]bool) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~") {
+		is[c] = true
 	}
-	return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
+	for c := range is {
+		is[c] = is[c] || isLetter(byte(c)) || isDigit(byte(c))
+	}
+	return is
+}()
 
 // trimLeft and trim remove optional white space, space and tab only (RFC 9110 §5.6.3).
 func trimLeft(s string) string { return strings.TrimLeft(s, " \t") }

@@ -31,21 +31,17 @@ func VaryNames(lines []string) (names []string, all bool) {
 // the members of Accept-Encoding, Accept-Language and Accept-Charset are put in order. A field that is absent differs
 // from one that is empty. It does not allocate for a single line that is in canonical form.
 func Normalize(name string, values []string) (value string, present bool) {
-	switch len(values) {
-	case 0:
+	if len(values) == 0 {
 		return "", false
-	case 1:
-		value = trim(values[0])
-	default:
-		value = strings.Join(values, ", ")
 	}
+	value = trim(strings.Join(values, ", "))
 	switch name {
 	case "Accept-Encoding", "Accept-Language", "Accept-Charset":
 		if ordered, ok := orderPreferences(value, name == "Accept-Encoding"); ok {
 			return ordered, true
 		}
 	case "Authorization", "Cookie", "Date", "From", "If-Modified-Since", "If-Unmodified-Since", "Referer", "User-Agent":
-		return trim(value), true // A comma separates nothing here, and the space behind it may matter.
+		return value, true // A comma separates nothing here, and the space behind it may matter.
 	}
 	return spaceMembers(value), true
 }
