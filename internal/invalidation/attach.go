@@ -59,8 +59,8 @@ func (s *scan) add(e record) {
 // finish attaches to the log that was scanned, or finds that it lost records.
 func (c *core) finish(q query, r reply, now instant) outcome {
 	s, old := c.scan, c.view.Load()
-	s.view.log.History, s.view.attached = s.history, true
-	same := old.attached && c.sameLog(old.log, s.view.log)
+	s.view.log.History = s.history
+	same := old.log.Generation != 0 && c.follows(old.log, s.view.log)
 	if same && !s.sawRead && !c.read.before(s.first) && c.keep(breakLost) {
 		c.breaks(s.view.log.Generation)
 		return outcome{again: true}

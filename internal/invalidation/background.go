@@ -35,6 +35,12 @@ func (l *Log) follow() {
 // round reads the log to its tail and repeats what is overdue.
 func (l *Log) round() {
 	err := l.readAll()
+	l.begun.Do(func() {
+		if err == nil {
+			l.config.Logger.Info("invalidation log followed", "key", l.stream.key)
+		}
+		close(l.settled)
+	})
 	if err == nil {
 		l.report(l.failures.Swap(0), nil)
 		l.rounds.send()

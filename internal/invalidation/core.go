@@ -46,7 +46,7 @@ func newCore(lease time.Duration) *core {
 func newSolo(generation uint64) *core {
 	c := newCore(0)
 	v := newView()
-	v.attached, v.log = true, Position{Generation: generation}
+	v.log = Position{Generation: generation}
 	c.view.Store(v)
 	c.solo, c.scan = true, nil
 	return c

@@ -86,7 +86,7 @@ func (c *core) continues(r reply) bool {
 		return false
 	}
 	for _, e := range r.records {
-		if !c.sameLog(log, Position{History: r.history, Generation: e.generation}) {
+		if !c.follows(log, Position{History: r.history, Generation: e.generation}) {
 			return false
 		}
 	}
@@ -133,7 +133,7 @@ func (c *core) followed(p Position, since instant) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := c.view.Load()
-	if v.attached && v.log.sameLog(p) && !c.read.before(p.id()) {
+	if v.log.Generation != 0 && v.log.sameLog(p) && !c.read.before(p.id()) {
 		return true
 	}
 	return c.solo || c.heard.Load().mono >= since.mono

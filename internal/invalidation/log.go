@@ -67,14 +67,17 @@ type Log struct {
 	closing        sync.RWMutex  // held for reading while an append begins
 	closed         bool          // guarded by closing
 	finished       chan struct{} // closed when nothing runs any more
+	begun          sync.Once     // the first round
+	settled        chan struct{} // closed after it
 }
 
 // New returns a log and starts to follow it. It does not wait for Redis, nor need it to be reachable.
 func New(config Config) *Log {
 	config = config.withDefaults()
-	l := &Log{config: config, finished: make(chan struct{})}
+	l := &Log{config: config, finished: make(chan struct{}), settled: make(chan struct{})}
 	if config.Client == nil {
 		l.core = newSolo(freshGeneration())
+		close(l.settled)
 		return l
 	}
 	l.core = newCore(config.Lease)
@@ -150,6 +153,10 @@ func (l *Log) Wait(ctx context.Context, p Position) bool {
 		}
 	}
 }
+
+// Settled is closed once the first attempt to read the log has ended, well or not. Before that nothing is usable but what this
+// process filled.
+func (l *Log) Settled() <-chan struct{} { return l.settled }
 
 // Pending returns how many own invalidations the log did not take yet.
 func (l *Log) Pending() int { return int(l.core.owed.count.Load()) }

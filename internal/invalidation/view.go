@@ -2,8 +2,7 @@ package invalidation
 
 // view is what a process knows of the log that it follows. Its fields never change; a log that replaces the followed one gets a new view.
 type view struct {
-	log        Position // history and generation; no id
-	attached   bool     // false until the log was first read to its tail
+	log        Position // history and generation, no id; generation 0 until the log was first read to its tail
 	horizon    id       // first record of the generation that could be read: what came before it is unknown
 	hard, soft *index
 }
@@ -25,13 +24,10 @@ func (v *view) raise(records []Record, at id) (changed bool) {
 
 // admits says whether the stamp's position is one that the index can judge.
 func (v *view) admits(s *Stamp, keep rules) bool {
-	if !v.attached && !s.here && keep.keep(attachedFirst) {
-		return false
-	}
 	if s.position.id().before(v.horizon) && keep.keep(aboveHorizon) {
 		return false
 	}
-	return keep.sameLog(s.position, v.log)
+	return keep.judges(v.log, s.position)
 }
 
 // state judges by the index alone.
