@@ -70,6 +70,22 @@ func New(o Options) (*Cache, error) {
 // passive reports whether requests pass by untouched.
 func (c *Cache) passive() bool { return c.opt.Disabled || c.closed.Load() }
 
+// awaitLog lets the first requests of a process wait until the log was read once: before that nothing which other processes
+// stored is usable.
+func (c *Cache) awaitLog(ctx context.Context) {
+	select {
+	case <-c.log.Settled():
+		return
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opt.StoreTimeout)
+	defer cancel()
+	select {
+	case <-c.log.Settled():
+	case <-ctx.Done():
+	}
+}
+
 // goBackground runs f in a goroutine that Close waits for; once the cache is closed, in the caller's.
 func (c *Cache) goBackground(f func()) {
 	c.closing.RLock()

@@ -62,6 +62,7 @@ func (x *exchange) fetch(key string) *response {
 	if e == nil {
 		return nil
 	}
+	x.rt.c.awaitLog(x.r.Context())
 	if e.Variants != nil {
 		t.indexes.Store(key, e)
 		return &response{Entry: e}
