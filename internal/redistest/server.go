@@ -68,7 +68,7 @@ func newServer(tb testing.TB, opts ...Option) *Server {
 	s := &Server{tb: tb, dir: tb.TempDir(), port: freePort(tb)}
 	s.config = []string{
 		"bind 127.0.0.1", "port " + strconv.Itoa(s.port), "dir " + quote(s.dir),
-		`save ""`, "logfile " + quote(s.logPath()), "loglevel notice",
+		`save ""`, "repl-diskless-sync-delay 0", "logfile " + quote(s.logPath()), "loglevel notice",
 	}
 	for _, o := range opts {
 		o(s)
