@@ -1,6 +1,9 @@
 package invalidation
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // live runs f in the process unless it is frozen.
 func (p *process) live(f func(*process)) {
@@ -48,12 +51,13 @@ func (w *world) replicate() {
 	if n.up && !n.primary && w.primary.up {
 		n.copyFrom(w.primary)
 	}
+	w.at(w.now+w.between(0, 120*time.Millisecond), w.replicate)
 }
 
 // failOver lets the primary die, or lose its replicas, and promotes a replica that may lack its last records.
 func failOver(w *world) {
 	old := w.primary
-	if !old.primary || !old.up {
+	if !old.primary || slices.ContainsFunc(w.nodes, func(n *node) bool { return !n.up }) {
 		return
 	}
 	old.primary, old.up = false, w.chance(0.5)
@@ -62,7 +66,7 @@ func failOver(w *world) {
 
 func (w *world) promote(old *node) {
 	next := w.nodes[w.random.IntN(len(w.nodes))]
-	for next == old {
+	for next == old || !next.up {
 		next = w.nodes[w.random.IntN(len(w.nodes))]
 	}
 	if w.profile.nameless {

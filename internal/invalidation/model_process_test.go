@@ -278,7 +278,7 @@ func (p *process) owes(o *order) bool { return p.core.owed.owed[o.record].sequen
 func (p *process) follows(n *node) bool {
 	log := p.core.view.Load().log
 	return p.core.scan == nil && n.log != nil && len(n.log.records) > 0 &&
-		p.core.follows(log, Position{History: n.name(), Generation: n.log.records[len(n.log.records)-1].generation})
+		log.sameLog(Position{History: n.name(), Generation: n.log.records[len(n.log.records)-1].generation})
 }
 
 func selectorsOf(key int) []Selector { return slices.Clone(selectors[key]) }

@@ -8,45 +8,50 @@ import (
 // the model is one that can find something.
 func TestModelMissesEachRule(t *testing.T) {
 	for _, test := range []struct {
-		name     string
-		rule     rule
-		profiles []string // where it is found soonest
+		name    string
+		rule    rule
+		profile profile // one in which it is found soon
 	}{
-		{"sameHistory", sameHistory, []string{"failovers"}},
-		{"sameGeneration", sameGeneration, []string{"erasures"}},
-		{"followHistory", followHistory, []string{"failovers"}},
-		{"followGeneration", followGeneration, []string{"erasures", "nameless", "everything"}},
-		{"continuity", continuity, []string{"erasures"}},
-		{"aboveHorizon", aboveHorizon, []string{"trims"}},
-		{"pendingCovers", pendingCovers, []string{"lost acks"}},
-		{"indexOwn", indexOwn, []string{"partitions"}},
-		{"ackFollowed", ackFollowed, []string{"failovers"}},
-		{"ackAbove", ackAbove, []string{"nameless"}},
-		{"ackSeen", ackSeen, []string{"nameless"}},
-		{"breakLost", breakLost, []string{"nameless"}},
-		{"newGeneration", newGeneration, []string{"erasures"}},
-		{"repeatRecent", repeatRecent, []string{"split brain"}},
-		{"leaseHolds", leaseHolds, []string{"partitions"}},
-		{"heardAtSending", heardAtSending, []string{"lag"}},
-		{"heardAtTail", heardAtTail, []string{"lag"}},
-		{"wallClock", wallClock, []string{"clocks"}},
-		{"provenByWrite", provenByWrite, []string{"stale primaries"}},
-		{"notedBefore", notedBefore, []string{"lag"}},
-		{"waitersCheck", waitersCheck, []string{"lag"}},
+		{"sameHistory", sameHistory, profiles["failovers"]},
+		{"sameGeneration", sameGeneration, profiles["deletions"]},
+		{"followHistory", followHistory, profiles["failovers"]},
+		{"followGeneration", followGeneration, profiles["nameless"]},
+		{"continuity", continuity, profiles["erasures"]},
+		{"aboveHorizon", aboveHorizon, profiles["trims"]},
+		{"pendingCovers", pendingCovers, profiles["lost acks"]},
+		{"indexOwn", indexOwn, profiles["partitions"]},
+		{"ackFollowed", ackFollowed, profiles["failovers"]},
+		{"ackAbove", ackAbove, reused},
+		{"ackSeen", ackSeen, profiles["nameless"]},
+		{"breakLost", breakLost, reused},
+		{"newGeneration", newGeneration, profiles["deletions"]},
+		{"repeatRecent", repeatRecent, profiles["split brain"]},
+		{"leaseHolds", leaseHolds, profiles["partitions"]},
+		{"heardAtSending", heardAtSending, profiles["lag"]},
+		{"heardAtTail", heardAtTail, profiles["lag"]},
+		{"wallClock", wallClock, profiles["clocks"]},
+		{"provenByWrite", provenByWrite, profiles["stale primaries"]},
+		{"notedBefore", notedBefore, profiles["lag"]},
+		{"waitersCheck", waitersCheck, profiles["lag"]},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(3000) {
-				for _, name := range test.profiles {
-					w := newWorld(seed, profiles[name], test.rule)
-					w.run()
-					if w.failure != "" {
-						t.Logf("%s, seed %d: %s", name, seed, w.failure)
-						return
-					}
+			for seed := range uint64(2000) {
+				w := newWorld(seed, test.profile, test.rule)
+				w.run()
+				if w.failure != "" && sound(seed, test.profile) {
+					t.Logf("seed %d: %s", seed, w.failure)
+					return
 				}
 			}
 			t.Error("the model does not notice that the rule is missing")
 		})
 	}
+}
+
+// sound says whether nothing goes wrong with all rules in force.
+func sound(seed uint64, p profile) bool {
+	w := newWorld(seed, p, 0)
+	w.run()
+	return w.failure == ""
 }
