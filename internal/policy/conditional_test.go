@@ -73,6 +73,7 @@ func TestIfRange(t *testing.T) {
 		"§13.1.5 no tag stored":            {`"a"`, "", monday, mondayLater, false},
 		"§13.1.5 a list":                   {`"a", "b"`, `"a", "b"`, "", "", false},
 		"§13.1.5 a tag without end":        {`"`, `"`, "", "", false},
+		"§13.1.5 a tag that is cut":        {`"a`, `"a`, "", "", false},
 		"§13.1.5 a tag without quotes":     {`a`, `a`, "", "", false},
 		"§13.1.5 the date":                 {monday, "", monday, mondayLater, true},
 		"§13.1.5 the date beside a tag":    {monday, `"a"`, monday, mondayLater, true},

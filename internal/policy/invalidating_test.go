@@ -50,6 +50,7 @@ func TestInvalidationTargets(t *testing.T) {
 		"another port":                  {target, []string{"Location: http://shop.example:8080/x"}, nil},
 		"another scheme":                {target, []string{"Location: https://shop.example/x"}, nil},
 		"another scheme, one port":      {target, []string{"Location: https://shop.example:80/x"}, nil},
+		"a scheme without default port": {"ftp://shop.example/", []string{"Location: /x"}, []string{"ftp://shop.example/x"}},
 		"no host":                       {target, []string{"Location: mailto:a@shop.example"}, nil},
 		"invalid":                       {target, []string{"Location: http://[::1/x"}, nil},
 		"empty":                         {target, []string{"Location: "}, nil},
