@@ -49,8 +49,8 @@ func (x *exchange) leadBesideStale(u *run) {
 	})
 	select {
 	case <-done:
-	case <-u.ctx.Done():
-		if u.abandon() {
+	case <-u.ctx.Done(): // also when the run has ended, in which case it has an answer
+		if u.ctx.expired.Load() && u.abandon() {
 			x.serveStale(u.stale, 0, detailTimeout)
 			return
 		}
@@ -108,7 +108,6 @@ func (x *exchange) answer(u *run) {
 		x.lead(u.flight, nil, u.fwd)
 	case outTimeout:
 		restore(h, u.outer)
-		status.addTo(h)
 		http.Error(x.w, http.StatusText(http.StatusGatewayTimeout), http.StatusGatewayTimeout)
 	default:
 		restore(h, u.rec.fields)

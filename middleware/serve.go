@@ -68,22 +68,21 @@ func (x *exchange) fill(s *response, fwd string) {
 	x.rt.c.stats.misses.Add(1)
 	if x.state(s) != invalidation.Invalid {
 		fwd = fwdStale
-		if x.obeys && x.asked.NoCache {
-			fwd = fwdRequest
+		if x.obeys && s.Terms.Reuse(x.arrived, nil) == policy.Fresh {
+			fwd = fwdRequest // it is the request that asks for more
 		}
 	} else {
 		s = nil
 	}
 	switch {
 	case x.onlyCached:
-		cacheStatus{fwd: fwd, detail: "only-if-cached"}.addTo(x.w.Header())
 		http.Error(x.w, "larder: not stored, and the request says only-if-cached", http.StatusGatewayTimeout)
 	case x.r.Method == http.MethodHead:
 		x.forwardHead(s, fwd)
 	case x.guarded != "":
 		x.rt.advise(x.r, x.guarded)
 		x.alone(s, fwdBypass, x.guarded)
-	case fwd == fwdRequest:
+	case x.obeys && x.asked.NoCache:
 		x.lead(nil, s, fwd)
 	case x.rt.c.refusals.recent(x.key, x.arrived):
 		x.alone(s, fwd, "")
