@@ -88,10 +88,7 @@ func (rec *recorder) storable(outer []store.Field, targets []string) []store.Fie
 
 // own returns the fields that the handler set itself: what outer middlewares set is theirs to set again.
 func (rec *recorder) own(outer []store.Field) http.Header {
-	if len(outer) == 0 {
-		return rec.header
-	}
-	h := make(http.Header, len(rec.fields))
+	h := make(http.Header, len(rec.fields)) // not the live map: what is done to it after WriteHeader changes nothing
 	for _, f := range rec.fields {
 		if mine, any := own(outer, rec.header, f); any {
 			h[f.Name] = mine.Values
