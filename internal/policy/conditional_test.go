@@ -67,6 +67,9 @@ func TestIfRange(t *testing.T) {
 	}{
 		"§13.1.5 the same tag":             {`"a"`, `"a"`, "", "", true},
 		"§13.1.5 the same tag, spaces":     {` "a" `, `"a"`, "", "", true},
+		"§13.1.5 the empty tag":            {`""`, `""`, "", "", true},
+		"§13.1.5 a space in the tag":       {`" a"`, `" a"`, "", "", false},
+		"§13.1.5 a quote in the tag":       {`"a""`, `"a""`, "", "", false},
 		"§13.1.5 another tag":              {`"a"`, `"b"`, "", "", false},
 		"§13.1.5 both weak":                {`W/"a"`, `W/"a"`, "", "", false},
 		"§13.1.5 a weak tag stored":        {`"a"`, `W/"a"`, "", "", false},

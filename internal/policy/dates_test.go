@@ -61,6 +61,7 @@ func TestParseDate(t *testing.T) {
 		"invalid: hour 24":                  {date: "Sun, 06 Nov 1994 24:00:00 GMT"},
 		"invalid: minute 60":                {date: "Sun, 06 Nov 1994 08:60:00 GMT"},
 		"invalid: second 61":                {date: "Sat, 31 Dec 2016 23:59:61 GMT"},
+		"invalid: leap second of an hour":   {date: "Sat, 31 Dec 2016 23:58:60 GMT"},
 		"invalid: leap second at noon":      {date: "Sat, 31 Dec 2016 12:00:60 GMT"},
 		"invalid: day 0":                    {date: "Sun, 00 Nov 1994 08:49:37 GMT"},
 		"invalid: day 31":                   {date: "Sun, 31 Nov 1994 08:49:37 GMT"},

@@ -84,7 +84,6 @@ func (s *scanner) argument(d *directive) {
 	}
 	if s.rest != "" && s.rest[0] == '"' {
 		d.value = s.quoted()
-		d.malformed = d.malformed || s.tainted
 		return
 	}
 	d.value, s.rest = cutToken(s.rest)
