@@ -13,9 +13,12 @@ import (
 // maxKeyBytes bounds a key: a longer one is no cache's business, and its request passes by.
 const maxKeyBytes = 16 << 10
 
-// appendKey appends the key of a request and returns where its target (host and path) lies when the key holds it, or the
-// reason why the request has no key. docs/keys.md has the format and why two resources never share one.
+// appendKey appends the key of a request, or returns the reason why the request has none. docs/keys.md has the format and why
+// two resources never share a key.
 func (rt *route) appendKey(dst []byte, r *http.Request) (key []byte, detail string) {
+	if !strings.HasPrefix(originalPath(r), "/") {
+		return dst, detailPath
+	}
 	dst = append(dst, rt.keyPrefix...)
 	if rt.name == "" {
 		dst = rt.appendTarget(dst, r)
@@ -66,7 +69,7 @@ func (rt *route) appendTarget(dst []byte, r *http.Request) []byte {
 }
 
 // appendHost appends the lower-cased host, with the scheme before it where the request came over TLS: a redirect from
-// http to https must not answer the https request.
+// http to https must not answer the https request. A host that ends in a colon is written so that it does not look like a scheme.
 func appendHost(dst []byte, r *http.Request) []byte {
 	if r.TLS != nil {
 		dst = append(dst, "https://"...)
@@ -75,7 +78,7 @@ func appendHost(dst []byte, r *http.Request) []byte {
 		switch c := r.Host[i]; {
 		case 'A' <= c && c <= 'Z':
 			dst = append(dst, c+('a'-'A'))
-		case c <= ' ', c == '/', c == '(', c == ')', c == ',', c == '=', c == '%', c == 0x7f:
+		case c <= ' ', c == '/', c == '(', c == ')', c == ',', c == '=', c == '%', c == 0x7f, c == ':' && i == len(r.Host)-1:
 			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
 		default:
 			dst = append(dst, c)
@@ -86,24 +89,21 @@ func appendHost(dst []byte, r *http.Request) []byte {
 
 const upperHex = "0123456789ABCDEF"
 
-// originalPath is the escaped path of the request line; empty only for a request that was made by hand without a URL.
+// originalPath is the escaped path of the request line. It begins with a slash but for a request that has no path at all, as
+// OPTIONS * has none.
 func originalPath(r *http.Request) string {
-	uri := r.RequestURI
-	if uri == "" {
+	uri, _, _ := strings.Cut(r.RequestURI, "?")
+	switch {
+	case uri == "":
 		return r.URL.EscapedPath()
+	case uri[0] == '/':
+		return uri
 	}
-	if uri[0] != '/' { // absolute form: scheme://authority/path
-		_, rest, found := strings.Cut(uri, "://")
-		if slash := strings.IndexByte(rest, '/'); found && slash >= 0 {
-			uri = rest[slash:]
-		} else {
-			return r.URL.EscapedPath()
-		}
+	_, rest, _ := strings.Cut(uri, "://") // absolute-form (RFC 9112 §3.2.2)
+	if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+		return rest[slash:]
 	}
-	if i := strings.IndexByte(uri, '?'); i >= 0 {
-		uri = uri[:i]
-	}
-	return uri
+	return r.URL.EscapedPath()
 }
 
 // rewritten reports whether an outer middleware replaced the path by one that is not simply the end of the original
@@ -111,7 +111,7 @@ func originalPath(r *http.Request) string {
 func rewritten(r *http.Request) bool {
 	original := originalPath(r)
 	if original == r.URL.Path {
-		return false
+		return strings.Contains(original, "%") // or it would differ, being unescaped
 	}
 	return !strings.HasSuffix(original, r.URL.EscapedPath())
 }

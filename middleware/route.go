@@ -3,6 +3,7 @@ package middleware
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,7 @@ func (c *Cache) wrap(r rules) func(http.Handler) http.Handler {
 		}
 		rt := &route{rules: r, c: c, next: next}
 		rt.keyPrefix = c.opt.Prefix + ":"
-		rt.keyName = string(keybuilder.AppendName(nil, r.name))
+		rt.keyName = strings.ReplaceAll(string(keybuilder.AppendName(nil, r.name)), "/", "%2F") // no host and path looks like it
 		rt.policy = r.policy(c.opt.Targets)
 		rt.budget.limit = r.budget
 		return rt
@@ -67,7 +68,7 @@ type route struct {
 	patterns  sync.Map                // route pattern → *pattern, for a middleware around several routes
 	latest    atomic.Pointer[pattern] // the one seen last, as nearly every route has but one
 	advised   sync.Once               // the log has told the author what to say about credentials
-	writeTags []string // of Invalidates
+	writeTags []string                // of Invalidates
 	budget    budget
 }
 

@@ -33,6 +33,7 @@ const (
 	detailKeyLength     = "key-length"
 	detailOnError       = "stale-if-error"
 	detailParam         = "param"
+	detailPath          = "path"
 	detailPrecondition  = "precondition"
 	detailTimeout       = "timeout"
 	detailTrailer       = "trailer"
