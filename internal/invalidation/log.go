@@ -81,7 +81,7 @@ func New(config Config) *Log {
 		return l
 	}
 	l.core = newCore(config.Lease)
-	l.stream = &stream{client: config.Client, key: config.Prefix + ":invalidations", maxLen: config.MaxLen}
+	l.stream = &stream{client: config.Client, key: config.Prefix + ":invalidations", maxLen: config.MaxLen, limit: readCount}
 	l.reads, l.appends = newCalls(maxReads), newCalls(maxAppends)
 	l.context, l.cancel = context.WithCancel(context.Background())
 	l.wake = make(chan struct{}, 1)

@@ -271,8 +271,11 @@ func (p *process) purge() {
 	p.append(pr, func(err error) { o.returned = err == nil })
 }
 
-// owes says whether a purge is still pending in its process.
-func (p *process) owes(o *order) bool { return p.core.owed.owed[o.record].sequence >= o.sequence }
+// owes says whether a purge is still pending in its process, by itself or in a later one of everything.
+func (p *process) owes(o *order) bool {
+	owed := p.core.owed.owed
+	return owed[o.record].sequence >= o.sequence || owed[Record{Selector: All}].sequence >= o.sequence
+}
 
 // follows says whether the process is attached to what the primary holds now.
 func (p *process) follows(n *node) bool {

@@ -26,7 +26,8 @@ type debts map[Record]debt
 // put keeps the later of two purges of the same record, and folds all into one when there are too many.
 func (d debts) put(r Record, n debt) {
 	if r.Selector != All && d[Record{Selector: All}].sequence >= n.sequence {
-		return // A later purge of everything is under way or overdue itself.
+		delete(d, r) // A later purge of everything is under way, or overdue itself.
+		return
 	}
 	if old, ok := d[r]; ok && old.sequence > n.sequence {
 		n.sequence = old.sequence

@@ -29,6 +29,7 @@ type stream struct {
 	client redis.UniversalClient
 	key    string
 	maxLen int64
+	limit  int // records per read
 }
 
 var errReply = errors.New("unexpected reply")
@@ -60,7 +61,7 @@ func freshGeneration() uint64 { return rand.Uint64() | 1 } // 0 is nobody's
 
 // read returns the records from an id inclusively.
 func (s *stream) read(ctx context.Context, from id) (reply, error) {
-	answer, err := readScript.Run(ctx, s.client, []string{s.key}, from.String(), readCount).Slice()
+	answer, err := readScript.Run(ctx, s.client, []string{s.key}, from.String(), s.limit).Slice()
 	if err != nil {
 		return reply{}, err
 	}
@@ -72,7 +73,7 @@ func (s *stream) read(ctx context.Context, from id) (reply, error) {
 	if !ok || !ok2 {
 		return reply{}, errReply
 	}
-	r := reply{history: history, records: make([]record, 0, len(list)), more: len(list) == readCount}
+	r := reply{history: history, records: make([]record, 0, len(list)), more: len(list) == s.limit}
 	for _, item := range list {
 		e, err := parseRecord(item)
 		if err != nil {
