@@ -88,6 +88,15 @@ func expect(t *testing.T, w *httptest.ResponseRecorder, status int, body string,
 	}
 }
 
+// crowd runs f n times at once.
+func crowd(n int, f func(i int)) *sync.WaitGroup {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { f(i) })
+	}
+	return &all
+}
+
 // serve puts h on a real server.
 func serve(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()

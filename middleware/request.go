@@ -17,6 +17,7 @@ type runContext struct {
 	cancel  context.CancelCauseFunc
 	timer   *time.Timer
 	expired atomic.Bool
+	letGo   func() bool // of the client's context; nil until handed over
 }
 
 func newRunContext(parent context.Context, timeout time.Duration) *runContext {
@@ -41,11 +42,16 @@ func (c *runContext) Err() error {
 // handOver lifts the deadline and lets the run end with its client's context from now on.
 func (c *runContext) handOver(client context.Context) {
 	c.timer.Stop()
-	context.AfterFunc(client, func() { c.cancel(context.Cause(client)) })
+	if c.letGo == nil {
+		c.letGo = context.AfterFunc(client, func() { c.cancel(context.Cause(client)) })
+	}
 }
 
 func (c *runContext) end() {
 	c.timer.Stop()
+	if c.letGo != nil {
+		c.letGo()
+	}
 	c.cancel(context.Canceled)
 }
 
