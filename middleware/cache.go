@@ -23,6 +23,7 @@ type Cache struct {
 	stats   counters
 
 	flights    flights
+	purges     purges
 	refusals   refusals
 	filling    atomic.Int64 // bytes that runs hold back
 	refreshing atomic.Int64
@@ -70,8 +71,8 @@ func New(o Options) (*Cache, error) {
 // passive reports whether requests pass by untouched.
 func (c *Cache) passive() bool { return c.opt.Disabled || c.closed.Load() }
 
-// awaitLog lets the first requests of a process wait until the log was read once: before that nothing which other processes
-// stored is usable.
+// awaitLog lets the first requests of a process wait until the log was read once: before that nothing that other processes
+// stored is usable, and what is stored has no position in the log.
 func (c *Cache) awaitLog(ctx context.Context) {
 	select {
 	case <-c.log.Settled():

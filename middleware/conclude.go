@@ -153,7 +153,7 @@ func (u *run) store(e *store.Entry) bool {
 		return false
 	}
 	names := u.rt.selecting(s)
-	variant := func(names []string) string { return string(appendVariant([]byte(u.key), names, u.r.Header)) }
+	variant := func(names []string) string { return string(appendVariant([]byte(u.key), names, u.r)) }
 	u.saved = c.tiers.save(s, u.key, names, variant, e.Terms.Retention(s.validatable()))
 	u.result = s
 	c.stats.stores.Add(1)

@@ -103,13 +103,14 @@ func (x *exchange) classifyFields(h http.Header) (l lane, fwd, detail string) {
 
 // guards names the credentials of a request that the route has not said to be harmless. RFC 9111 §3.5 knows only Authorization;
 // a route with a lifetime of ours is strict about cookies as well.
-func (r *rules) guards(h http.Header) string {
+func (rt *route) guards(h http.Header) string {
+	r := &rt.rules
 	switch {
 	case r.public || r.user != nil:
 		return ""
 	case len(h["Authorization"]) > 0 && !contains(r.headers, "Authorization"):
 		return detailAuthorization
-	case !r.fromHeaders && !r.hasCookies && len(h["Cookie"]) > 0:
+	case !r.fromHeaders && !r.hasCookies && len(h["Cookie"]) > 0 && !rt.c.onlyMarker(h["Cookie"]):
 		return detailCookie
 	default:
 		return ""

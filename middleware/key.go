@@ -189,14 +189,18 @@ func appendDigest(dst []byte, secret string) []byte {
 
 // appendVariant appends what tells the variants of a key apart: the selecting fields that its responses' Vary names
 // (RFC 9111 §4.1), absent apart from empty.
-func appendVariant(dst []byte, names []string, h http.Header) []byte {
+func appendVariant(dst []byte, names []string, r *http.Request) []byte {
 	for i, name := range names {
 		sep := byte(',')
 		if i == 0 {
 			sep = '{'
 		}
 		dst = append(append(dst, sep), name...)
-		if value, present := policy.Normalize(name, h[name]); present {
+		lines := r.Header[name]
+		if name == "Host" { // which net/http keeps apart
+			lines = []string{r.Host}
+		}
+		if value, present := policy.Normalize(name, lines); present {
 			dst = appendMaybeSecret(append(dst, '='), name, value)
 		}
 	}

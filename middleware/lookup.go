@@ -55,7 +55,7 @@ func (x *exchange) load(key []byte) *response {
 // fetch asks the remote tier and remembers what it finds; an index comes as a response with Variants.
 func (x *exchange) fetch(key string) *response {
 	t := &x.rt.c.tiers
-	if s := t.remote.pending(key); s != nil {
+	if s, found := t.remote.pending(key); found {
 		return s
 	}
 	e := t.remote.get(x.r.Context(), key)
@@ -75,7 +75,7 @@ func (x *exchange) fetch(key string) *response {
 
 // variantKey is the key of the request's variant among those that names select; good until the next call.
 func (x *exchange) variantKey(names []string) []byte {
-	x.variant = appendVariant(append(x.variant[:0], x.key...), names, x.r.Header)
+	x.variant = appendVariant(append(x.variant[:0], x.key...), names, x.r)
 	return x.variant
 }
 
@@ -106,17 +106,24 @@ func (x *exchange) mayReuse(s *response) bool {
 	return (x.rt.name == "" || s.Target == x.target()) && (x.guarded == "" || s.Terms.Shareable)
 }
 
+// anyHost stands for the host of an entry that answers for all of them.
+const anyHost = "*"
+
 // selectors are all that an invalidation may name an entry by.
 func (rt *route) selectors(r *http.Request, primary string, e *store.Entry) []invalidation.Selector {
-	path := e.Target[strings.IndexByte(e.Target, '/'):]
+	target := strings.TrimPrefix(e.Target, "https://")
+	path := target[max(0, strings.IndexByte(target, '/')):]
+	if rt.anyHost {
+		target = anyHost + path
+	}
 	list := make([]invalidation.Selector, 0, 4+len(e.Tags))
 	list = append(list,
 		invalidation.Select(invalidation.Route, rt.label(r)),
 		invalidation.Select(invalidation.Path, path),
-		invalidation.Select(invalidation.Path, e.Target),
+		invalidation.Select(invalidation.Path, target),
 		invalidation.Select(invalidation.Key, primary))
 	for _, tag := range e.Tags {
 		list = append(list, invalidation.Select(invalidation.Tag, tag))
 	}
-	return list
+	return groupSelectors(list, r, e)
 }

@@ -41,6 +41,11 @@ type Options struct {
 	// Targets are the names of targeted Cache-Control fields (RFC 9213) that are obeyed, the most specific first;
 	// nil means CDN-Cache-Control alone, an empty slice none.
 	Targets []string
+	// AnnounceTags tells clients the tags of responses as Cache-Groups (RFC 9875).
+	AnnounceTags bool
+	// ReadYourWrites names a short-lived cookie, set on the responses of write routes (Invalidates), with which no replica answers
+	// the client that wrote with anything older; "" means none.
+	ReadYourWrites string
 	// StatusKey adds the key to Cache-Status (RFC 9211 §2.8). Keys may hold what a URL holds: for debugging.
 	StatusKey bool
 	// Logger receives events; nil means slog.Default(). Keys are logged, values and credentials never.
@@ -103,6 +108,9 @@ func (o Options) validate() error {
 	}
 	if o.Header != "" && o.Header != "-" && textproto.TrimString(o.Header) != o.Header || !token(or(o.Header, "-")) {
 		bad("Header %q is not a field name", o.Header)
+	}
+	if o.ReadYourWrites != "" && !token(o.ReadYourWrites) {
+		bad("ReadYourWrites %q is not a cookie name", o.ReadYourWrites)
 	}
 	for _, name := range o.Targets {
 		if !token(name) {

@@ -74,6 +74,9 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply) {
 	if len(x.rt.vary) > 0 {
 		addVary(h, x.rt.vary)
 	}
+	if x.rt.c.opt.AnnounceTags && len(s.Tags) > 0 {
+		announce(h, s.Tags)
+	}
 }
 
 // set assigns values that are clipped to their length, or removes the field.

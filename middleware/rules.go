@@ -200,6 +200,15 @@ func Tags(names ...string) Rule {
 	return func(r *rules) { r.tags = uniqueSorted(append(r.tags, names...)) }
 }
 
+// Budget bounds how many new entries the route stores in a minute; beyond it the route goes on serving, unstored, and
+// Cache-Status says detail=budget. The default is 600,000.
+func Budget(entries int) Rule {
+	if entries <= 0 {
+		panic(fmt.Sprintf("larder: Budget(%d): the number of entries a minute must be positive", entries))
+	}
+	return func(r *rules) { r.budget = entries }
+}
+
 func checkTemplate(rule, s string) {
 	if s == "" || strings.Count(s, "{") != strings.Count(s, "}") {
 		panic(fmt.Sprintf("larder: %s(%q): a tag is a text such as \"items\" or \"item:{id}\"", rule, s))

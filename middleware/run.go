@@ -128,6 +128,7 @@ func (u *run) addValidators() {
 // do runs the handler and works out what becomes of its answer. A panic goes on through it; the flight lands all the same.
 func (u *run) do() {
 	defer u.end()
+	u.rt.c.awaitLog(u.ctx)
 	u.note = u.rt.c.log.Note()
 	u.rt.next.ServeHTTP(&u.rec, u.req)
 	u.returned = true

@@ -14,8 +14,10 @@ type Selector struct {
 	value string
 }
 
-// Tag selects the entries that bear a tag: of the rule Tags with its wildcards filled in, of Entry(r).Tag, or of a
-// response's Cache-Groups (RFC 9875) in the form "origin|group".
+func (s Selector) selector() invalidation.Selector { return invalidation.Select(s.kind, s.value) }
+
+// Tag selects the entries that bear a tag: of the rule Tags with its wildcards filled in, of Entry(r).Tag, or of the
+// response's Cache-Groups (RFC 9875).
 func Tag(name string) Selector { return Selector{invalidation.Tag, name} }
 
 // Path selects the entries of an escaped path, as in "/items/1", whatever their query, parameters and variants; with a host
@@ -70,7 +72,7 @@ func (c *Cache) append(ctx context.Context, soft bool, what []Selector) error {
 		if s.kind == 0 {
 			return ErrNothingSelected
 		}
-		records = append(records, invalidation.Record{Selector: invalidation.Select(s.kind, s.value), Soft: soft})
+		records = append(records, invalidation.Record{Selector: s.selector(), Soft: soft})
 	}
 	c.stats.invalidations.Add(int64(len(records)))
 	_, err := c.log.Append(ctx, records...)

@@ -30,6 +30,9 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	key, detail := rt.appendKey(x.key, r)
 	x.key = key
+	if detail == "" && !x.caughtUp() {
+		detail = detailCatchUp
+	}
 	if detail != "" {
 		x.pass(fwdBypass, detail)
 		return

@@ -19,11 +19,10 @@ const (
 // Details of Cache-Status (RFC 9211 §2.7) that are not a policy.Reason.
 const (
 	detailAuthorization = "authorization"
-	detailBackground    = "background"
 	detailBody          = "body"
 	detailBodySize      = "body-size"
 	detailBudget        = "budget"
-	detailClosed        = "closed"
+	detailCatchUp       = "read-your-writes"
 	detailCookie        = "cookie"
 	detailError         = "error"
 	detailFlush         = "flush"

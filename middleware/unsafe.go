@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
+	"github.com/larderhq/larder/internal/invalidation"
 	"github.com/larderhq/larder/internal/policy"
 )
 
@@ -56,26 +58,55 @@ func (u *run) invalidate() {
 		return
 	}
 	c := u.rt.c
-	var what []Selector
-	for _, target := range policy.InvalidationTargets(targetURL(u.r), u.rec.header) {
-		what = append(what, Path(target.Host+target.EscapedPath()))
-	}
-	for _, template := range u.rt.writeTags {
-		what = append(what, Tag(expand(template, u.r)))
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.r.Context()), c.opt.StoreTimeout)
 	defer cancel()
-	if err := c.Invalidate(ctx, what...); err != nil {
+	err := c.purge(ctx, u.changed())
+	if err != nil {
 		c.logger.Warn("larder: invalidation not acknowledged, trying again", "route", u.rt.label(u.r), "error", err)
 	}
+	c.mark(u.rec.header, err)
 }
 
-// targetURL is the target URI as the client named it (RFC 9110 §7.1).
-func targetURL(r *http.Request) *url.URL {
-	u := url.URL{Scheme: "http", Host: r.Host}
-	if r.TLS != nil {
-		u.Scheme = "https"
+// changed are the selectors of what a successful write may have changed: its target and what it points to in the same origin
+// (RFC 9111 §4.4), the tags of its route, and the groups that the response names (RFC 9875 §3).
+func (u *run) changed() []invalidation.Selector {
+	var list []invalidation.Selector
+	target := targetURL(u.r)
+	add := func(path string) {
+		list = append(list, Path(u.r.Host+path).selector(), Path(anyHost+path).selector())
 	}
+	add(originalPath(u.r))
+	for _, target.Scheme = range [...]string{"http", "https"} { // a proxy before us may have ended TLS
+		for _, pointed := range policy.InvalidationTargets(target, u.rec.header) {
+			add(pointed.EscapedPath())
+		}
+	}
+	for _, template := range u.rt.writeTags {
+		list = append(list, Tag(expand(template, u.r)).selector())
+	}
+	for _, group := range policy.ParseGroups(u.rec.header["Cache-Group-Invalidation"]) {
+		list = append(list, Tag(originGroup(u.r, group)).selector())
+	}
+	return list
+}
+
+// purge appends selectors on behalf of a request that wrote.
+func (c *Cache) purge(ctx context.Context, selectors []invalidation.Selector) error {
+	c.stats.invalidations.Add(int64(len(selectors)))
+	if !c.purges.admit(time.Now().Unix()) {
+		return c.purgeTogether(ctx, selectors)
+	}
+	records := make([]invalidation.Record, 0, len(selectors))
+	for _, s := range selectors {
+		records = append(records, invalidation.Record{Selector: s})
+	}
+	_, err := c.log.Append(ctx, records...)
+	return err
+}
+
+// targetURL is the target URI as the client named it (RFC 9110 §7.1), without its scheme.
+func targetURL(r *http.Request) *url.URL {
+	u := url.URL{Host: r.Host}
 	if parsed, err := url.ParseRequestURI(originalPath(r)); err == nil {
 		u.Path, u.RawPath = parsed.Path, parsed.RawPath
 	}

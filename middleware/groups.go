@@ -1,0 +1,35 @@
+package middleware
+
+import (
+	"net/http"
+
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// groupSelectors select an entry by the cache groups of its response (RFC 9875 §2), which belong to its origin, and by the
+// same names as tags.
+func groupSelectors(list []invalidation.Selector, r *http.Request, e *store.Entry) []invalidation.Selector {
+	for i := range e.Fields {
+		if e.Fields[i].Name != "Cache-Groups" {
+			continue
+		}
+		for _, group := range policy.ParseGroups(e.Fields[i].Values) {
+			list = append(list, invalidation.Select(invalidation.Tag, group), invalidation.Select(invalidation.Tag, originGroup(r, group)))
+		}
+	}
+	return list
+}
+
+// originGroup is a group's name among those of all origins; no tag has a NUL.
+func originGroup(r *http.Request, group string) string {
+	return string(appendHost(nil, r)) + "\x00" + group
+}
+
+// announce appends tags to the groups that a response already belongs to.
+func announce(h http.Header, tags []string) {
+	if value := policy.FormatGroups(tags); value != "" {
+		h["Cache-Groups"] = append(h["Cache-Groups"][:len(h["Cache-Groups"]):len(h["Cache-Groups"])], value)
+	}
+}

@@ -1,0 +1,316 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/larderhq/larder/internal/redistest"
+	larder "github.com/larderhq/larder/middleware"
+)
+
+// shop is a service with items to read, write and purge; every body tells how often its handler ran.
+type shop struct {
+	*larder.Cache
+	http.Handler
+}
+
+// shopRuns counts the runs of all shops' handlers, so that no two bodies are equal.
+var shopRuns atomic.Int64
+
+func newShop(t *testing.T, o larder.Options) *shop {
+	t.Helper()
+	c, err := larder.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &shop{Cache: c}
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Groups", `"shelf"`)
+		larder.Entry(r).Tag("spoken")
+		fmt.Fprintf(w, "%s %d", r.URL.Path, shopRuns.Add(1))
+	})
+	write := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if groups := r.Header.Get("X-Groups"); groups != "" {
+			w.Header().Set("Cache-Group-Invalidation", groups)
+		}
+		if r.Header.Get("X-Fail") != "" {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		w.Header().Set("Location", "/items/9")
+		w.WriteHeader(http.StatusSeeOther)
+	})
+	r := chi.NewRouter()
+	r.With(c.For(time.Hour, larder.Tags("items", "item:{id}"), larder.Stale(time.Minute))).Get("/items/{id}", answer.ServeHTTP)
+	r.With(c.For(time.Hour, larder.Name("named"), larder.AnyHost())).Get("/named/{id}", answer.ServeHTTP)
+	r.With(c.Invalidates()).Put("/items/{id}", write.ServeHTTP)
+	r.With(c.Invalidates()).Put("/named/{id}", write.ServeHTTP)
+	r.With(c.Invalidates("items")).Post("/items", write.ServeHTTP)
+	r.With(c.Invalidates("item:{id}")).Post("/items/{id}/stock", write.ServeHTTP)
+	s.Handler = r
+	return s
+}
+
+func (s *shop) do(method, path string, fields ...string) *httptest.ResponseRecorder {
+	w, r := httptest.NewRecorder(), httptest.NewRequest(method, path, nil)
+	for i := 0; i+1 < len(fields); i += 2 {
+		r.Header.Set(fields[i], fields[i+1])
+	}
+	s.ServeHTTP(w, r)
+	return w
+}
+
+func (s *shop) expect(t *testing.T, path, cache string) {
+	t.Helper()
+	if got := s.do(http.MethodGet, path).Header().Get("X-Cache"); got != cache {
+		t.Errorf("GET %s: X-Cache %q, want %q", path, got, cache)
+	}
+}
+
+// TestInvalidate purges by every selector, in memory and on Redis, in the purging process and in another one.
+func TestInvalidate(t *testing.T) {
+	tests := []struct {
+		name  string
+		purge larder.Selector
+		gone  bool
+	}{
+		{"tag", larder.Tag("items"), true},
+		{"tag with a path value", larder.Tag("item:1"), true},
+		{"tag of another", larder.Tag("item:2"), false},
+		{"tag named at run time", larder.Tag("spoken"), true},
+		{"cache group", larder.Tag("shelf"), true},
+		{"path", larder.Path("/items/1"), true},
+		{"path with host", larder.Path("Example.com/items/1"), true},
+		{"path of another host", larder.Path("other.example/items/1"), false},
+		{"path of another", larder.Path("/items/2"), false},
+		{"route", larder.Route("/items/{id}"), true},
+		{"another route", larder.Route("named"), false},
+		{"key", larder.Key("larder:example.com/items/1()"), true},
+		{"another key", larder.Key("larder:example.com/items/2()"), false},
+		{"all", larder.All(), true},
+	}
+	for _, backend := range []string{"memory", "redis"} {
+		t.Run(backend, func(t *testing.T) {
+			for _, tt := range tests {
+				t.Run(tt.name, func(t *testing.T) {
+					here, there := newFleet(t, backend)
+					here.expect(t, "/items/1", "Miss")
+					here.expect(t, "/items/1", "Hit")
+					old := there.do(http.MethodGet, "/items/1").Body.String()
+					if err := here.Invalidate(context.Background(), tt.purge); err != nil {
+						t.Fatal(err)
+					}
+					here.expect(t, "/items/1", map[bool]string{true: "Miss", false: "Hit"}[tt.gone])
+					eventually(t, func() bool {
+						return there.do(http.MethodGet, "/items/1").Body.String() == old != tt.gone
+					})
+					here.expect(t, "/items/1", "Hit")
+				})
+			}
+		})
+	}
+}
+
+// newFleet returns two processes' worth of caches on one Redis, or one in memory twice.
+func newFleet(t *testing.T, backend string) (here, there *shop) {
+	t.Helper()
+	if backend == "memory" {
+		s := newShop(t, larder.Options{})
+		return s, s
+	}
+	server := redistest.Start(t)
+	return newShop(t, patient(server)), newShop(t, patient(server))
+}
+
+// patient are options for a Redis on a machine that is busy with other tests.
+func patient(server *redistest.Server) larder.Options {
+	return larder.Options{Redis: server.Client(), StoreTimeout: 10 * time.Second, Lease: 10 * time.Second}
+}
+
+// eventually polls, since another process learns of a purge a little later.
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for range 500 {
+		if ok() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Error("it did not happen in 2.5 s")
+}
+
+func TestUnsafeMethodsInvalidate(t *testing.T) {
+	tests := []struct {
+		name, method, path string
+		fields             []string
+		read               string
+		gone               bool
+	}{
+		{"the target URI", http.MethodPut, "/items/1", nil, "/items/1", true},
+		{"the target URI of a route with a name and any host", http.MethodPut, "/named/1", nil, "/named/1", true},
+		{"not on an error", http.MethodPut, "/items/1", []string{"X-Fail", "1"}, "/items/1", false},
+		{"not another target", http.MethodPut, "/items/2", nil, "/items/1", false},
+		{"Location", http.MethodPut, "/named/1", nil, "/items/9", true},
+		{"a tag", http.MethodPost, "/items", nil, "/items/1", true},
+		{"a tag with a path value", http.MethodPost, "/items/1/stock", nil, "/items/1", true},
+		{"a tag with another path value", http.MethodPost, "/items/2/stock", nil, "/items/1", false},
+		{"a group", http.MethodPut, "/items/2", []string{"X-Groups", `"other", "shelf"`}, "/items/1", true},
+		{"another group", http.MethodPut, "/items/2", []string{"X-Groups", `"other"`}, "/items/1", false},
+		{"a malformed group field", http.MethodPut, "/items/2", []string{"X-Groups", `"shelf", "other`}, "/items/1", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newShop(t, larder.Options{})
+			s.expect(t, tt.read, "Miss")
+			s.do(tt.method, tt.path, tt.fields...)
+			s.expect(t, tt.read, map[bool]string{true: "Miss", false: "Hit"}[tt.gone])
+		})
+	}
+}
+
+// TestGroupsBelongToAnOrigin: a write on one host leaves the groups of another alone (RFC 9875 §2.1).
+func TestGroupsBelongToAnOrigin(t *testing.T) {
+	s := newShop(t, larder.Options{})
+	s.expect(t, "http://a.example/items/1", "Miss")
+	s.do(http.MethodPut, "http://b.example/items/2", "X-Groups", `"shelf"`)
+	s.expect(t, "http://a.example/items/1", "Hit")
+}
+
+// TestExpireIsSoft: an expired entry is served once more while it is refreshed.
+func TestExpireIsSoft(t *testing.T) {
+	s := newShop(t, larder.Options{})
+	s.expect(t, "/items/1", "Miss")
+	old := s.do(http.MethodGet, "/items/1").Body.String()
+	if err := s.Expire(context.Background(), larder.Tag("items")); err != nil {
+		t.Fatal(err)
+	}
+	if w := s.do(http.MethodGet, "/items/1"); w.Body.String() != old || w.Header().Get("X-Cache") != "Hit" {
+		t.Errorf("after Expire: %q, X-Cache %q; want the old body from the store", w.Body, w.Header().Get("X-Cache"))
+	}
+	eventually(t, func() bool { return s.do(http.MethodGet, "/items/1").Body.String() != old })
+}
+
+func TestInvalidateNothing(t *testing.T) {
+	s := newShop(t, larder.Options{})
+	for _, what := range [][]larder.Selector{nil, {{}}} {
+		if err := s.Invalidate(context.Background(), what...); !errors.Is(err, larder.ErrNothingSelected) {
+			t.Errorf("Invalidate(%v) = %v, want ErrNothingSelected", what, err)
+		}
+	}
+}
+
+// TestPurgeDuringFill: a handler that read old data before the purge cannot put it back after it.
+func TestPurgeDuringFill(t *testing.T) {
+	c, err := larder.New(larder.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	reading, purged := make(chan struct{}), make(chan struct{})
+	version := "old"
+	h := c.For(time.Hour, larder.Tags("x"))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		v := version
+		if v == "old" {
+			close(reading)
+			<-purged
+		}
+		fmt.Fprint(w, v)
+	}))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	}()
+	<-reading
+	version = "new"
+	if err := c.Invalidate(context.Background(), larder.Tag("x")); err != nil {
+		t.Fatal(err)
+	}
+	close(purged)
+	<-done
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Body.String() != "new" {
+		t.Errorf("after the purge: %q", w.Body)
+	}
+}
+
+// TestWriteFlood: beyond a rate unsafe requests purge together, and every one still finds what it wrote.
+func TestWriteFlood(t *testing.T) {
+	server := redistest.Start(t)
+	s := newShop(t, patient(server))
+	const writes, writers = 3000, 30
+	stale := make(chan string, writes)
+	done := make(chan struct{}, writers)
+	for n := range writers {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for i := range writes / writers {
+				path := fmt.Sprintf("/items/%d", 100+n)
+				before := s.do(http.MethodGet, path).Body.String()
+				s.do(http.MethodPut, path)
+				if after := s.do(http.MethodGet, path).Body.String(); after == before {
+					stale <- fmt.Sprintf("%s, write %d: still %q", path, i, after)
+				}
+			}
+		}()
+	}
+	for range writers {
+		<-done
+	}
+	close(stale)
+	for s := range stale {
+		t.Error(s)
+	}
+	if n := server.Commands("xadd"); n >= writes {
+		t.Errorf("%d writes made %d records", writes, n)
+	}
+}
+
+// TestReadYourWrites: the marker of a write makes another replica wait for its log, or pass by.
+func TestReadYourWrites(t *testing.T) {
+	server := redistest.Start(t)
+	o := patient(server)
+	o.ReadYourWrites = "seen"
+	here, there := newShop(t, o), newShop(t, o)
+	for i := range 200 {
+		path := fmt.Sprintf("/items/%d", i)
+		old := there.do(http.MethodGet, path).Body.String()
+		cookies := here.do(http.MethodPut, path).Result().Cookies()
+		if len(cookies) != 1 || cookies[0].Name != "seen" || !cookies[0].HttpOnly {
+			t.Fatalf("cookies of a write: %v", cookies)
+		}
+		w := there.do(http.MethodGet, path, "Cookie", "seen="+cookies[0].Value)
+		if w.Body.String() == old {
+			t.Fatalf("%s: the replica answered %q, older than the write (%s)", path, old, w.Header().Get("Cache-Status"))
+		}
+	}
+	for _, forged := range []string{"x", "a.1.2-3", "a.ffffffffffffffff.ffffffffffffffff-1"} {
+		if w := there.do(http.MethodGet, "/items/1", "Cookie", "seen="+forged); w.Code != http.StatusOK || w.Body.Len() == 0 {
+			t.Errorf("forged marker %q: status %d, body %q", forged, w.Code, w.Body)
+		}
+	}
+}
+
+func TestAnnounceTags(t *testing.T) {
+	s := newShop(t, larder.Options{AnnounceTags: true})
+	for range 2 {
+		got := s.do(http.MethodGet, "/items/1").Header()["Cache-Groups"]
+		if want := []string{`"shelf"`, `"item:1", "items", "spoken"`}; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("Cache-Groups: %q, want %q", got, want)
+		}
+	}
+}
