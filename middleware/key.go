@@ -168,7 +168,7 @@ func (rt *route) appendSelected(dst []byte, r *http.Request) []byte {
 	for _, name := range rt.cookies {
 		dst = keybuilder.AppendName(append(separated(dst), "cookie:"...), name)
 		for _, cookie := range r.CookiesNamed(name) {
-			dst = appendDigest(append(dst, '='), cookie.Value)
+			dst = appendDigest(append(dst, '='), cookieText(cookie))
 		}
 	}
 	return dst

@@ -118,21 +118,27 @@ func hideQuery(r *http.Request, visible string) {
 	r.Form, r.PostForm, r.MultipartForm = nil, nil, nil // an outer middleware may have parsed the whole query
 }
 
-// keepCookies drops all cookies but those named.
+// keepCookies drops all cookies but those named, which are written anew in the order of the key: the handler sees what the key
+// tells apart and no more.
 func keepCookies(r *http.Request, names []string) {
 	var kept []string
-	for _, line := range r.Header["Cookie"] {
-		for part := range strings.SplitSeq(line, ";") {
-			part = strings.TrimSpace(part)
-			if name, _, _ := strings.Cut(part, "="); contains(names, strings.TrimSpace(name)) {
-				kept = append(kept, part)
-			}
+	for _, name := range names {
+		for _, cookie := range r.CookiesNamed(name) {
+			kept = append(kept, name+"="+cookieText(cookie))
 		}
 	}
 	delete(r.Header, "Cookie")
 	if len(kept) > 0 {
 		r.Header["Cookie"] = []string{strings.Join(kept, "; ")}
 	}
+}
+
+// cookieText is the value of a cookie as it came.
+func cookieText(c *http.Cookie) string {
+	if c.Quoted {
+		return `"` + c.Value + `"`
+	}
+	return c.Value
 }
 
 // refreshRequest is the request of a refresh in the background, which is nobody's in particular: without credentials, unless
