@@ -35,6 +35,23 @@ func (x *exchange) lead(f *flight, s *response, fwd string) {
 	x.answer(u)
 }
 
+// leadFleet leads a flight where the route may ask for one in the whole fleet.
+func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
+	if !x.rt.once || x.rt.c.leases == nil {
+		x.lead(f, s, fwd)
+		return
+	}
+	defer x.rt.c.flights.land(f, failed, nil) // no effect where it has landed
+	l, theirs := x.once(f.key)
+	if theirs != nil {
+		x.rt.c.flights.land(f, shared, theirs)
+		x.serve(theirs, reply{status: cacheStatus{fwd: fwd, collapsed: true}.list()}, time.Now())
+		return
+	}
+	defer func() { l.release(f.saved) }()
+	x.lead(f, s, fwd)
+}
+
 // leadBesideStale runs the handler in a goroutine of its own, so that the client can be given the stale response as soon as the
 // handler's time is up.
 func (x *exchange) leadBesideStale(u *run) {

@@ -20,6 +20,7 @@ type Cache struct {
 	builder keybuilder.Builder
 	tiers   tiers
 	log     *invalidation.Log
+	leases  *store.Redis // nil: there is no fleet to share runs with
 	stats   counters
 
 	flights    flights
@@ -55,7 +56,9 @@ func New(o Options) (*Cache, error) {
 		bytes = c.opt.Store
 	}
 	if bytes != nil {
-		c.tiers.remote = newRemote(store.WithTimeout(bytes, c.opt.StoreTimeout), c.logger, &c.stats)
+		bytes = store.WithTimeout(bytes, c.opt.StoreTimeout)
+		c.leases = leaseStore(bytes)
+		c.tiers.remote = newRemote(bytes, c.logger, &c.stats)
 	}
 	c.log = invalidation.New(invalidation.Config{
 		Client:  c.opt.Redis,

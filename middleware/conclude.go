@@ -156,6 +156,9 @@ func (u *run) store(e *store.Entry) bool {
 	variant := func(names []string) string { return string(appendVariant([]byte(u.key), names, u.r)) }
 	u.saved = c.tiers.save(s, u.key, names, variant, e.Terms.Retention(s.validatable()))
 	u.result = s
+	if u.flight != nil {
+		u.flight.saved = u.saved
+	}
 	c.stats.stores.Add(1)
 	c.logKey(u.r.Context(), "larder: key stored", s.Key)
 	if s.Terms.AlwaysValidate || s.Terms.Remaining(time.Now()) <= 0 {

@@ -21,7 +21,8 @@ type flight struct {
 	began time.Time
 	done  chan struct{}
 	how   landing
-	s     *response // with shared
+	s     *response       // with shared
+	saved <-chan struct{} // set by the run before it lands; closed when the remote tier has the response
 }
 
 // flights are the runs in progress, at most one a key that can be joined. The zero value is ready.

@@ -36,12 +36,26 @@ func (x *exchange) refresh(s *response) {
 	u.prepare(true)
 	c.goBackground(func() {
 		defer c.refreshing.Add(-1)
-		defer u.settle(s)
-		u.do()
-		if u.outcome == outRepeat {
-			u.repeat()
-		}
+		u.runAlone(s)
 	})
+}
+
+// runAlone runs a refresh, unless another replica of the fleet does.
+func (u *run) runAlone(s *response) {
+	if u.rt.once && u.rt.c.leases != nil {
+		l, ok := u.rt.c.acquire(u.ctx, u.flight.key)
+		if !ok {
+			u.returned = true
+			u.end()
+			return
+		}
+		defer func() { l.release(u.saved) }()
+	}
+	defer u.settle(s)
+	u.do()
+	if u.outcome == outRepeat {
+		u.repeat()
+	}
 }
 
 // repeat asks again without conditions.

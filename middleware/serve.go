@@ -111,7 +111,7 @@ func (x *exchange) collapse(s *response, fwd string) {
 	for range maxFailedFlights {
 		f, leads := c.flights.join(x.flightKey(), x.arrived, x.mayJoin)
 		if leads {
-			x.lead(f, s, fwd)
+			x.leadFleet(f, s, fwd)
 			return
 		}
 		switch x.wait(f) {
