@@ -40,8 +40,7 @@ type lanes struct {
 func newLanes(client redis.UniversalClient, limit time.Duration) *lanes {
 	l := &lanes{client: client, limit: limit, hang: hangsAfter}
 	if limit > 0 {
-		l.hang = limit
-		l.client, l.prompt = promptClient(client, limit)
+		l.hang, l.prompt = limit, prompt(client)
 	}
 	return l
 }
@@ -128,10 +127,11 @@ func (l *lanes) open(n, bytes int) (*batch, error) {
 }
 
 func (l *lanes) newBatch() *batch {
-	b := new(batch)
+	var b *batch
 	if n := len(l.spare); n > 0 {
-		b = l.spare[n-1]
-		l.spare = l.spare[:n-1]
+		b, l.spare = l.spare[n-1], l.spare[:n-1]
+	} else {
+		b = new(batch)
 	}
 	b.refs.Store(1) // the lane's
 	return b

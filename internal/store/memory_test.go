@@ -100,7 +100,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	const budget = 16 << 20
 	before := heap()
 	m := NewMemory(budget, func(key string, e *Entry) int { return e.Size() })
-	for i := range 300_000 {
+	for i := range 100_000 {
 		e := small(i)
 		m.Store(e.Key, e)
 	}
@@ -131,7 +131,7 @@ func heap() int64 {
 
 // TestMemoryOverhead measures what the cache itself takes for a value that costs nothing.
 func TestMemoryOverhead(t *testing.T) {
-	const n = 200_000
+	const n = 100_000
 	keys := make([]string, n)
 	for i := range keys {
 		keys[i] = fmt.Sprint(i)
@@ -157,7 +157,7 @@ func TestMemoryScanDoesNotPushOutTheHot(t *testing.T) {
 	m := NewMemory(1<<20, sizeOf)
 	value := make([]byte, 1000)
 	hits, asked := 0, 0
-	for i := range 100_000 {
+	for i := range 30_000 {
 		key := fmt.Sprintf("hot%d", i%hot)
 		asked++
 		if _, found := m.Load(key); found {

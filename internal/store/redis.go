@@ -19,8 +19,9 @@ type Bytes interface {
 // Redis keeps values as Redis strings, one key each, with Redis's own expiry. Its methods may be called concurrently.
 //
 // Every call returns when its context ends or, with WithTimeout, when the limit is over, also while the client hangs on
-// a silent connection: go-redis ignores contexts there unless ContextTimeoutEnabled says otherwise. A call that was
-// given up may still read its key and value afterwards, so neither may be changed or reused.
+// a silent connection: go-redis ignores contexts there by default. A call that was given up may still read its key and
+// value afterwards, so neither may be changed or reused. A plain client with ContextTimeoutEnabled needs no goroutine
+// to be given up, which takes a lone Get from 34 µs to 14 µs (a raw one: 13 µs).
 type Redis struct {
 	client redis.UniversalClient
 	lanes  *lanes
@@ -64,27 +65,11 @@ func (r *Redis) withTimeout(limit time.Duration) *Redis {
 	return &Redis{client: r.client, lanes: newLanes(r.client, limit)}
 }
 
-// promptClient returns a client that ends a call with its context, and true, or client itself where there is no way to
-// ask for that: a cluster or ring client says so with ContextTimeoutEnabled, of a plain one a sibling on the same
-// connections can be made.
-func promptClient(client redis.UniversalClient, limit time.Duration) (redis.UniversalClient, bool) {
-	switch c := client.(type) {
-	case *redis.Client:
-		if c.Options().ContextTimeoutEnabled {
-			return c, true
-		}
-		sibling := c.WithTimeout(limit)
-		if sibling.Options() == c.Options() { // not ours to change
-			return c, false
-		}
-		sibling.Options().ContextTimeoutEnabled = true
-		return sibling, true
-	case *redis.ClusterClient:
-		return c, c.Options().ContextTimeoutEnabled
-	case *redis.Ring:
-		return c, c.Options().ContextTimeoutEnabled
-	}
-	return client, false
+// prompt reports whether client ends a call with its context, so that a caller may wait inside it. A cluster or ring
+// client also asks other nodes on the way, which their contexts do not bound.
+func prompt(client redis.UniversalClient) bool {
+	c, ok := client.(*redis.Client)
+	return ok && c.Options().ContextTimeoutEnabled
 }
 
 func wrapRedis(what string, err error) error {
