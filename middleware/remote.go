@@ -102,14 +102,16 @@ func (r *remote) guard(b *gobreaker.TwoStepCircuitBreaker[struct{}], f func() er
 	return err
 }
 
-// pending returns a response that is on its way to the store, so that the process that stored it hits at once.
-func (r *remote) pending(key string) *response {
+// pending returns what is on its way to the store, so that the process hits at once on what it stored, and misses on what it
+// dropped: then s is nil.
+func (r *remote) pending(key string) (s *response, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if w := r.waiting[key]; w != nil && w.s != nil {
-		return w.s
+	w, found := r.waiting[key]
+	if found {
+		s = w.s
 	}
-	return nil
+	return s, found
 }
 
 // put stores a response behind the request; the channel is closed when that is done or given up. nil: it was dropped.

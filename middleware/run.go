@@ -213,9 +213,19 @@ func (u *run) decide() holdMode {
 	}
 	if why := u.refusal(); why != "" {
 		u.refuse(why)
+		if u.supersedes() {
+			u.rt.c.tiers.drop(u.stale.Key)
+		}
 		return streaming
 	}
 	return holding
+}
+
+// supersedes reports whether an answer that is not stored shows all the same that what is stored is no longer suitable
+// (RFC 9111 §4.3.3). An error shows nothing, nor does what one user gets.
+func (u *run) supersedes() bool {
+	gone := u.rec.status == http.StatusNotFound || u.rec.status == http.StatusGone
+	return u.stale != nil && u.guarded == "" && (gone || u.rec.status < http.StatusBadRequest)
 }
 
 // serverError reports whether a status counts as an error for stale-if-error (RFC 5861 §4).

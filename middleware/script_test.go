@@ -69,46 +69,40 @@ func duration(v string) time.Duration {
 	return d
 }
 
-// scripted builds caches for scripts: FromHeaders, or For with the option for=TTL.
-func scripted(base larder.Options, behind func(testing.TB, http.Handler) http.Handler) script.Builder {
-	return func(t testing.TB, origin http.Handler, options map[string]string) http.Handler {
-		o, rules := base, []larder.Rule(nil)
-		for name, value := range options {
-			if name == "for" {
-				continue
-			}
-			option := scriptOptions[name]
-			if option == nil {
-				t.Fatalf("unknown option %s=%s", name, value)
-			}
-			if rule := option(&o, value); rule != nil {
-				rules = append(rules, rule)
-			}
+// scripted returns the handler that a script talks to: a cache with the script's options on top of o, FromHeaders, or For with
+// the option for=TTL.
+func scripted(t testing.TB, o larder.Options, origin http.Handler, options map[string]string) http.Handler {
+	t.Helper()
+	var rules []larder.Rule
+	for name, value := range options {
+		if name == "for" {
+			continue
 		}
-		if o.MemoryBytes < 0 && o.Redis == nil {
-			o.Store = new(storetest.Map)
+		option := scriptOptions[name]
+		if option == nil {
+			t.Fatalf("unknown option %s=%s", name, value)
 		}
-		o.Logger = slog.New(slog.DiscardHandler)
-		cache, err := larder.New(o)
-		if err != nil {
-			t.Fatal(err)
+		if rule := option(&o, value); rule != nil {
+			rules = append(rules, rule)
 		}
-		t.Cleanup(func() {
-			if err := cache.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		if o.Redis != nil {
-			awaitFirstHit(t, cache)
-		}
-		if behind != nil {
-			origin = behind(t, origin)
-		}
-		if ttl := options["for"]; ttl != "" {
-			return cache.For(duration(ttl), rules...)(origin)
-		}
-		return cache.FromHeaders(rules...)(origin)
 	}
+	o.Logger = slog.New(slog.DiscardHandler)
+	cache, err := larder.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cache.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if o.Redis != nil {
+		awaitFirstHit(t, cache)
+	}
+	if ttl := options["for"]; ttl != "" {
+		return cache.For(duration(ttl), rules...)(origin)
+	}
+	return cache.FromHeaders(rules...)(origin)
 }
 
 // awaitFirstHit returns when the cache has read the invalidation log: what is stored before is not used after.
@@ -129,25 +123,34 @@ func awaitFirstHit(t testing.TB, cache *larder.Cache) {
 // Every script must read the same over every store, and for a handler in the process as for an origin behind a proxy.
 
 func TestScriptsInMemory(t *testing.T) {
-	script.RunAll(t, scripts, scripted(larder.Options{}, nil))
+	script.RunAll(t, scripts, func(t testing.TB, origin http.Handler, options map[string]string) http.Handler {
+		return scripted(t, larder.Options{}, origin, options)
+	})
 }
 
 // TestScriptsInByteStore has no memory tier: every hit is decoded from the stored form.
 func TestScriptsInByteStore(t *testing.T) {
-	script.RunAll(t, scripts, scripted(larder.Options{MemoryBytes: -1}, nil))
+	script.RunAll(t, scripts, func(t testing.TB, origin http.Handler, options map[string]string) http.Handler {
+		return scripted(t, larder.Options{MemoryBytes: -1, Store: new(storetest.Map)}, origin, options)
+	})
 }
 
 func TestScriptsBehindReverseProxy(t *testing.T) {
-	script.RunAll(t, scripts, scripted(larder.Options{}, proxied))
+	script.RunAll(t, scripts, func(t testing.TB, origin http.Handler, options map[string]string) http.Handler {
+		return scripted(t, larder.Options{}, proxied(t, origin), options)
+	})
 }
 
+// TestShortScriptsInRedis plays them side by side, as their waits are real.
 func TestShortScriptsInRedis(t *testing.T) {
 	server := redistest.Start(t)
+	client := server.Client()
 	played := 0
 	script.RunReal(t, scripts, realWait, func(t testing.TB, origin http.Handler, options map[string]string) http.Handler {
 		played++
-		o := larder.Options{Redis: server.Client(), MemoryBytes: -1, Prefix: "script" + strconv.Itoa(played)}
-		return scripted(o, nil)(t, origin, options)
+		prefix := "script" + strconv.Itoa(played)
+		t.(*testing.T).Parallel()
+		return scripted(t, larder.Options{Redis: client, MemoryBytes: -1, Prefix: prefix}, origin, options)
 	})
 }
 
@@ -159,7 +162,7 @@ func proxied(t testing.TB, origin http.Handler) http.Handler {
 	transport := &http.Transport{DialContext: pipes.dial, DisableCompression: true}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		_ = server.Close() // its connections are pipes
+		_ = server.Shutdown(context.Background()) // it waits for handlers that nobody waits for any more
 	})
 	return &httputil.ReverseProxy{
 		Transport: transport,
