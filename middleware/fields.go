@@ -74,13 +74,19 @@ func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field,
 	}
 }
 
-// storable returns the fields of a recorded response that are stored: the handler's own, but for those that never are.
+// storable returns the fields of a recorded response that are stored: the handler's own, but for those that never are. A field
+// of an outer middleware that the handler has deleted is stored without values, so that a hit deletes it as well.
 func (rec *recorder) storable(outer []store.Field, targets []string) []store.Field {
 	never := policy.Unstored(rec.own(outer), targets...)
 	kept := make([]store.Field, 0, len(rec.fields)+3)
 	for _, f := range rec.fields {
 		if mine, any := own(outer, rec.header, f); any && !never(f.Name) && f.Name != "Content-Length" {
 			kept = append(kept, mine)
+		}
+	}
+	for _, o := range outer {
+		if !hasField(rec.fields, o.Name) && !never(o.Name) {
+			kept = append(kept, store.Field{Name: o.Name})
 		}
 	}
 	return kept

@@ -33,10 +33,11 @@ type response struct {
 	failures     atomic.Int64 // refreshes that failed in a row
 }
 
-// face is what of a response changes with the clock, good for one second and one route.
+// face is what of a response changes with the clock, good for one second of the clock, one of the response's age, and one route.
 type face struct {
 	rt           *route
 	second       int64
+	seconds      int64 // age
 	cacheControl []string // nil: none is sent
 	expires      []string
 	cdn          []string
@@ -92,20 +93,19 @@ func (s *response) size() int { return s.Entry.Size() + responseOverhead }
 // responseOverhead is what a response holds beside its entry: the struct, the copied field headers, the length.
 const responseOverhead = 160
 
-// at returns the face of the response on a route at a time, from its cache where the second is the same.
+// at returns the face of the response on a route at a time, from its cache where the seconds are the same.
 func (s *response) at(rt *route, now time.Time) *face {
-	second := now.Unix()
-	if f := s.face.Load(); f != nil && f.second == second && f.rt == rt {
+	second, age := now.Unix(), seconds(s.Terms.Age(now))
+	if f := s.face.Load(); f != nil && f.second == second && f.seconds == age && f.rt == rt {
 		return f
 	}
-	f := s.render(rt, now)
+	f := s.render(rt, second, age)
 	s.face.Store(f)
 	return f
 }
 
-func (s *response) render(rt *route, now time.Time) *face {
-	f := &face{rt: rt, second: now.Unix()}
-	age := seconds(s.Terms.Age(now))
+func (s *response) render(rt *route, second, age int64) *face {
+	f := &face{rt: rt, second: second, seconds: age}
 	remaining := seconds(s.Terms.Lifetime) - age
 	status := cacheStatus{ttl: remaining}
 	if rt.c.opt.StatusKey {
