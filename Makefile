@@ -1,7 +1,6 @@
 GOLANGCI_VERSION := v2.15.0
 GOFUMPT_VERSION  := v0.12.0
 FUZZTIME ?= 20s
-BENCH    ?= .
 
 export PATH := $(CURDIR)/.bin:$(PATH)
 
@@ -25,8 +24,17 @@ fuzz: ## Every fuzz target for FUZZTIME.
 	done
 
 .PHONY: bench
-bench: ## Benchmarks whose names match BENCH, with allocations.
-	go test -run='^$$' -bench='$(BENCH)' -benchmem ./...
+bench: bench-needs ## The table of docs/performance.md, in under ten minutes.
+	go run ./internal/bench
+
+.PHONY: bench-short
+bench-short: bench-needs ## The same in under two minutes, with more spread.
+	go run ./internal/bench -short
+
+.PHONY: bench-needs
+bench-needs:
+	@for need in redis-server wrk; do command -v $$need >/dev/null || missing="$$missing $$need"; done; \
+	test -z "$$missing" || { sudo=$$(command -v sudo || true); $$sudo apt-get update -qq && $$sudo apt-get install -y -qq $$missing; }
 
 .PHONY: needs
 needs: ## Installs redis-server, Chromium and a C compiler where they are missing.

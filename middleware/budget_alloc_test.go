@@ -8,6 +8,7 @@ import (
 
 	"github.com/larderhq/larder/internal/bench/bare"
 	larder "github.com/larderhq/larder/middleware"
+	"github.com/redis/go-redis/v9"
 )
 
 // The race detector makes sync.Pool drop what it is given at random, so these tests are built without it; make test runs them
@@ -27,7 +28,7 @@ func TestAllocationsOfHits(t *testing.T) {
 
 func TestAllocationsOfRedisHits(t *testing.T) {
 	const budget = 6
-	h, _ := redisRoute(t, 1<<10)
+	h, _ := redisRoute(t, 1<<10, redis.Options{})
 	if got := allocations(h, []*http.Request{get("/items/1")}); got > budget {
 		t.Errorf("%v allocations a hit, at most %v wanted", got, budget)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -176,10 +177,9 @@ func (d *distinct) next(r *http.Request) *http.Request {
 	return r
 }
 
-// BenchmarkMiss runs the handler and stores its answer in memory, which is full before long. A route stores 600,000 new entries a
-// minute, which is more than the default -benchtime takes.
+// BenchmarkMiss runs the handler and stores its answer in memory, which is full before long.
 func BenchmarkMiss(b *testing.B) {
-	h := newBenchCache(b, larder.Options{}).For(larder.OneHour)(page(1 << 10))
+	h := newBenchCache(b, larder.Options{}).For(larder.OneHour, larder.Budget(math.MaxInt))(page(1 << 10))
 	keys, r := newDistinct(), get("/")
 	plain := bare.Echo(h, keys.next(r))
 	b.Run("store/bare", func(b *testing.B) { miss(b, plain, keys, r) })
@@ -220,9 +220,9 @@ func parallel(b *testing.B, h http.Handler, requests []*http.Request) {
 }
 
 // redisRoute is a route without a memory tier, and the client it uses.
-func redisRoute(tb testing.TB, size int) (http.Handler, *redis.Client) {
+func redisRoute(tb testing.TB, size int, o redis.Options) (http.Handler, *redis.Client) {
 	tb.Helper()
-	client := redistest.Start(tb).Client()
+	client := redistest.Start(tb).ClientWith(o)
 	cache := newBenchCache(tb, larder.Options{Redis: client, MemoryBytes: -1, StoreTimeout: 10 * time.Second})
 	return cache.For(larder.OneHour)(page(size)), client
 }
@@ -244,12 +244,15 @@ func rawGet(tb testing.TB, client *redis.Client, size int) http.Handler {
 // BenchmarkRedis answers one request at a time from Redis, beside a handler that makes one raw GET.
 func BenchmarkRedis(b *testing.B) {
 	for _, size := range []int{1 << 10, 64 << 10} {
-		h, client := redisRoute(b, size)
+		h, client := redisRoute(b, size, redis.Options{})
+		prompt, _ := redisRoute(b, size, redis.Options{ContextTimeoutEnabled: true})
 		requests := []*http.Request{get("/items/1")}
 		bare.NewSink().Do(h, requests[0])
+		bare.NewSink().Do(prompt, requests[0])
 		raw := rawGet(b, client, size)
 		name := strconv.Itoa(size>>10) + "KiB"
 		b.Run(name+"/raw", func(b *testing.B) { serve(b, raw, requests) })
 		b.Run(name+"/larder", func(b *testing.B) { serve(b, h, requests) })
+		b.Run(name+"/prompt", func(b *testing.B) { serve(b, prompt, requests) })
 	}
 }

@@ -46,7 +46,8 @@ func contests() []contest {
 	redisHit := func(name string, connections int, prefix string, keys int, least float64, more ...row) contest {
 		name = "Redis hit, " + name
 		rows := append([]row{{what: name, kind: kindRedis, target: atLeast(least), unit: "R", value: rate}}, more...)
-		return contest{name, load{connections: connections, prefix: prefix, keys: keys}, []string{kindGet, kindRedis}, rows}
+		rows = append(rows, row{what: "· with ContextTimeoutEnabled", kind: kindPrompt, target: atLeast(least), unit: "R", value: rate})
+		return contest{name, load{connections: connections, prefix: prefix, keys: keys}, []string{kindGet, kindRedis, kindPrompt}, rows}
 	}
 	cheap := row{what: "· Redis's CPU a request", kind: kindRedis, target: atMost(0.35), unit: "of one GET's", value: redisCPU}
 	prompt := row{what: "· p99", kind: kindRedis, target: atMost(1), unit: "of raw GET's", value: p99}
@@ -91,7 +92,7 @@ func newArena(ctx context.Context, dir string, turn time.Duration) (*arena, erro
 	if a.redis, err = startRedis(ctx, dir); err != nil {
 		return nil, err
 	}
-	for _, kind := range []string{kindChi, kindMemory, kindTwoTiers, kindGet, kindRedis, kindCold} {
+	for _, kind := range []string{kindChi, kindMemory, kindTwoTiers, kindGet, kindRedis, kindPrompt, kindCold} {
 		if a.servers[kind], err = startServer(ctx, kind, a.redis.addr); err != nil {
 			return a, fmt.Errorf("server %s: %w", kind, err)
 		}

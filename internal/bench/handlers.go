@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -26,6 +27,7 @@ const (
 	kindTwoTiers = "twotiers" // the same, with Redis behind it
 	kindGet      = "get"      // a handler that makes one raw GET, or, when asked for a new key, a GET and a SET
 	kindRedis    = "redis"    // a route that keeps everything in Redis only
+	kindPrompt   = "prompt"   // the same, by a client with ContextTimeoutEnabled
 	kindCold     = "cold"     // a route with a slow handler
 )
 
@@ -36,18 +38,17 @@ const (
 	largeK = 1000
 	// coldDelay is how long the slow handler takes.
 	coldDelay = 100 * time.Millisecond
-	// fillRoutes share the new keys: one stores 600,000 new entries a minute and no more.
-	fillRoutes = 16
 )
 
 // handler returns the handler of a kind of server, and what ends it.
 func handler(kind, redisAddr string) (http.Handler, func(), error) {
-	client := redis.NewClient(&redis.Options{Addr: redisAddr}) // with its defaults, as most have them
+	// With its defaults, as most have them.
+	client := redis.NewClient(&redis.Options{Addr: redisAddr, ContextTimeoutEnabled: kind == kindPrompt})
 	o := larder.Options{Logger: slog.New(slog.DiscardHandler)}
 	switch kind {
 	case kindTwoTiers:
 		o.Redis = client
-	case kindRedis:
+	case kindRedis, kindPrompt:
 		o.Redis, o.MemoryBytes = client, -1
 	case kindGet:
 		return rawHandler(client), func() { _ = client.Close() }, fillRaw(client)
@@ -60,7 +61,7 @@ func handler(kind, redisAddr string) (http.Handler, func(), error) {
 		_ = cache.Close()  // the process ends,
 		_ = client.Close() // and so does all that could be wrong
 	}
-	hour := cache.For(larder.OneHour)
+	hour := cache.For(larder.OneHour, larder.Budget(math.MaxInt))
 	switch kind {
 	case kindChi:
 		r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/items/1", http.NoBody)
@@ -71,8 +72,8 @@ func handler(kind, redisAddr string) (http.Handler, func(), error) {
 		return routed(hour(page())), done, nil
 	case kindCold:
 		return hour(slow()), done, nil
-	case kindRedis:
-		return unrouted(cache), done, nil
+	case kindRedis, kindPrompt:
+		return hour(page()), done, nil
 	}
 	return nil, nil, fmt.Errorf("no kind of server is called %q", kind)
 }
@@ -81,33 +82,6 @@ func routed(h http.Handler) http.Handler {
 	r := chi.NewRouter()
 	r.Method(http.MethodGet, "/items/{id}", h)
 	return r
-}
-
-// unrouted caches pages, and new ones under /fill/N/ by a route of their own.
-func unrouted(cache *larder.Cache) http.Handler {
-	pages := cache.For(larder.OneHour)(page())
-	var fill [fillRoutes]http.Handler
-	for i := range fill {
-		fill[i] = cache.For(larder.OneHour)(page())
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		route, found := fillRoute(r.URL.Path)
-		if !found {
-			pages.ServeHTTP(w, r)
-			return
-		}
-		fill[route%fillRoutes].ServeHTTP(w, r)
-	})
-}
-
-func fillRoute(path string) (int, bool) {
-	rest, found := strings.CutPrefix(path, fillPrefix)
-	if !found {
-		return 0, false
-	}
-	n, _, _ := strings.Cut(rest, "/")
-	route, err := strconv.Atoi(n)
-	return route, err == nil
 }
 
 const (

@@ -30,7 +30,6 @@ type weight struct {
 
 const (
 	weighedBody  = 200
-	perRoute     = 500_000 // below what a route may store in a minute
 	weighedBytes = 4 << 30
 )
 
@@ -76,11 +75,8 @@ func fillMemory(cache *larder.Cache, n int) (text float64) {
 	body := make([]byte, weighedBody)
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writePage(w, body) })
 	sink := bare.NewSink()
-	var route http.Handler
+	route := cache.For(larder.OneHour, larder.Budget(n))(page)
 	for i := range n {
-		if i%perRoute == 0 {
-			route = cache.For(larder.OneHour)(page)
-		}
 		r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/items/"+strconv.Itoa(i), http.NoBody)
 		sink.Do(route, r)
 		text += float64(len(body) + len("larder:"+r.Host+r.RequestURI+"()"))

@@ -12,7 +12,7 @@ type Sink struct {
 }
 
 // NewSink returns a Sink for one goroutine.
-func NewSink() *Sink { return &Sink{Fields: make(http.Header, 16)} }
+func NewSink() *Sink { return &Sink{Fields: make(http.Header)} }
 
 // Header returns the map of the current response.
 func (s *Sink) Header() http.Header { return s.Fields }
