@@ -28,7 +28,7 @@ func (x *exchange) serve(s *response, how reply, now time.Time) {
 	x.putFace(h, s, f, how)
 	status, body := s.Status, s.Body
 	switch {
-	case x.conditional && s.Status == http.StatusOK && x.notModified(s, f):
+	case x.conditional && s.Status == http.StatusOK && x.notModified(s):
 		status, body = http.StatusNotModified, nil
 		stripContent(h)
 	case x.ranged && s.Status == http.StatusOK:
@@ -100,7 +100,7 @@ func put(h http.Header, f *store.Field) {
 }
 
 // notModified evaluates If-None-Match, else If-Modified-Since, against a stored 200 (RFC 9110 §13.2.2, RFC 9111 §4.3.2).
-func (x *exchange) notModified(s *response, f *face) bool {
+func (x *exchange) notModified(s *response) bool {
 	if lines, found := x.r.Header["If-None-Match"]; found {
 		if !s.hasTag {
 			_, any := etag.Parse(lines)
@@ -109,7 +109,7 @@ func (x *exchange) notModified(s *response, f *face) bool {
 		return etag.Match(lines, s.tag)
 	}
 	lines := x.r.Header["If-Modified-Since"]
-	return len(lines) == 1 && !policy.ModifiedSince(lines[0], s.lastModified, first(f.date))
+	return len(lines) == 1 && !policy.ModifiedSince(lines[0], s.lastModified, first(s.date))
 }
 
 // stripContent removes from a 304 what describes content (RFC 9110 §15.4.5).
