@@ -25,12 +25,10 @@ type debts map[Record]debt
 
 // put keeps the later of two purges of the same record, and folds all into one when there are too many.
 func (d debts) put(r Record, n debt) {
+	n.sequence = max(n.sequence, d[r].sequence)
 	if r.Selector != All && d[Record{Selector: All}].sequence >= n.sequence {
 		delete(d, r) // A later purge of everything is under way, or overdue itself.
 		return
-	}
-	if old, ok := d[r]; ok && old.sequence > n.sequence {
-		n.sequence = old.sequence
 	}
 	d[r] = n
 	if len(d) <= maxDebts {

@@ -92,15 +92,15 @@ func (s *side) readShape(from int) shape {
 // TestScriptsMatchModel holds the scripts in Redis against the simulated servers of the model.
 func TestScriptsMatchModel(t *testing.T) {
 	client := redistest.Start(t).Client()
-	real := streamOf(client)
+	scripts := streamOf(client)
 	w := &world{random: rand.New(rand.NewPCG(1, 2)), now: time.Hour}
 	simulated := &node{w: w, up: true, primary: true}
 	sides := []*side{{
 		append: simulated.append, read: simulated.read, trim: simulated.trim,
 		erase: func() { simulated.log = nil },
 	}, {
-		append: func(r []Record, b []uint64) (Position, error) { return real.append(t.Context(), r, b) },
-		read:   func(i id) (reply, error) { return real.read(t.Context(), i) },
+		append: func(r []Record, b []uint64) (Position, error) { return scripts.append(t.Context(), r, b) },
+		read:   func(i id) (reply, error) { return scripts.read(t.Context(), i) },
 		erase: func() {
 			client.Del(t.Context(), logKey)
 			time.Sleep(2 * time.Millisecond) // Lest the next log gives the same id again.
