@@ -14,6 +14,9 @@ type Control struct{ s *statement }
 
 // statement is what the handler of one run has said.
 type statement struct {
+	by    *Cache     // whose run it is
+	outer *statement // of a run that this one is part of, of any cache
+
 	mu   sync.Mutex
 	ttl  time.Duration
 	skip string
@@ -22,8 +25,20 @@ type statement struct {
 
 type statementKey struct{}
 
-func withStatement(ctx context.Context, s *statement) context.Context {
+func withStatement(ctx context.Context, c *Cache, s *statement) context.Context {
+	s.by = c
+	s.outer, _ = ctx.Value(statementKey{}).(*statement)
 	return context.WithValue(ctx, statementKey{}, s)
+}
+
+// within reports whether a request comes from a run of this cache, as with one rule for a router and another for a route of it.
+// Such a request must not wait for a run: it may be the one that it is part of.
+func (c *Cache) within(ctx context.Context) bool {
+	s, _ := ctx.Value(statementKey{}).(*statement)
+	for s != nil && s.by != c {
+		s = s.outer
+	}
+	return s != nil
 }
 
 // Entry returns the control over what the response to r becomes in the innermost cache that runs the handler.

@@ -92,7 +92,7 @@ func (u *run) prepare(background bool) {
 		parent = detached(parent)
 	}
 	u.ctx = newRunContext(parent, u.rt.c.opt.FillTimeout)
-	ctx := withStatement(u.ctx, &u.said)
+	ctx := withStatement(u.ctx, u.rt.c, &u.said)
 	if u.rec.w == nil {
 		u.req = u.rt.refreshRequest(ctx, u.r)
 	} else {

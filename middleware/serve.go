@@ -85,7 +85,7 @@ func (x *exchange) fill(s *response, fwd string) {
 	case x.guarded != "":
 		x.rt.advise(x.r, x.guarded)
 		x.alone(s, fwdBypass, x.guarded)
-	case x.obeys && x.asked.NoCache:
+	case x.obeys && x.asked.NoCache, x.rt.c.within(x.r.Context()):
 		x.lead(nil, s, fwd)
 	case x.rt.c.refusals.recent(x.key, x.arrived):
 		x.alone(s, fwd, "")
