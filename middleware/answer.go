@@ -13,8 +13,6 @@ const (
 	// maxFailedFlights is after how many failures of others a waiter runs by himself: a handler that always fails must not
 	// serve its clients one after the other.
 	maxFailedFlights = 3
-	// takeover is how long a run may take before one of those who wait starts another.
-	takeover = 5 * time.Second
 	// maxFilling bounds the bytes that all runs of a cache hold back at a time; beyond it responses stream and are not stored.
 	maxFilling = 256 << 20
 	// storeGrace is the most that a handler's goroutine waits for the remote tier behind its response, so that the next
@@ -25,11 +23,11 @@ const (
 // lead runs the handler for this client, and for those who wait for the flight.
 func (x *exchange) lead(f *flight, s *response, fwd string) {
 	u := x.newRun(f, s, fwd)
-	defer x.rt.c.flights.land(f, failed, nil) // no effect where it has landed
 	if u.mayFallBack(u.began) {
 		x.leadBesideStale(u)
 		return
 	}
+	defer u.land(failed, nil) // no effect where it has landed
 	u.prepare(false)
 	u.do()
 	x.answer(u)
@@ -41,14 +39,13 @@ func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
 		x.lead(f, s, fwd)
 		return
 	}
-	defer x.rt.c.flights.land(f, failed, nil) // no effect where it has landed
 	l, theirs := x.once(f.key)
 	if theirs != nil {
-		x.rt.c.flights.land(f, shared, theirs)
+		x.rt.c.flights.land(f, shared, theirs, nil)
 		x.serve(theirs, reply{status: cacheStatus{fwd: fwd, collapsed: true}.list()}, time.Now())
 		return
 	}
-	defer func() { l.release(f.saved) }()
+	defer func() { l.release(x.rt.c.flights.saving(f)) }()
 	x.lead(f, s, fwd)
 }
 
@@ -120,9 +117,6 @@ func (x *exchange) answer(u *run) {
 	case outStale:
 		restore(h, u.outer)
 		x.serveStale(u.stale, u.rec.status, u.reason)
-	case outRepeat:
-		restore(h, u.outer)
-		x.lead(u.flight, nil, u.fwd)
 	case outTimeout:
 		restore(h, u.outer)
 		http.Error(x.w, http.StatusText(http.StatusGatewayTimeout), http.StatusGatewayTimeout)
@@ -165,25 +159,34 @@ func (x *exchange) awaitStore(saved <-chan struct{}) {
 
 // mayJoin reports whether the exchange may wait for a flight: not if it is older than its process can vouch for.
 func (x *exchange) mayJoin(f *flight) bool {
-	return f != x.outlasted && x.rt.c.log.JoinAllowed(f.began, x.arrived)
+	return x.rt.c.log.JoinAllowed(f.began, x.arrived)
 }
 
-// abandoned is the landing for one whose own context ended.
-const abandoned = failed + 1
+// Landings for one who waits: his own context ended, or he is to take over.
+const (
+	abandoned = failed + 1 + iota
+	overdue
+)
 
-// wait waits for a flight to land, until the client leaves. One that takes too long counts as failed: it is not joined again.
+// wait waits for a flight to land, until the client leaves or it takes too long and nobody else has taken over.
 func (x *exchange) wait(f *flight) landing {
+	x.waited = true
 	timer := time.NewTimer(max(time.Millisecond, takeover-time.Since(f.began)))
 	defer timer.Stop()
-	select {
-	case <-f.done:
-		return f.how
-	case <-timer.C:
-		x.outlasted = f
-		return failed
-	case <-x.r.Context().Done():
-		x.gone()
-		return abandoned
+	for {
+		select {
+		case <-f.done:
+			return f.how
+		case <-timer.C:
+			leads, patience := x.rt.c.flights.takeOver(f, time.Now())
+			if leads {
+				return overdue
+			}
+			timer.Reset(patience)
+		case <-x.r.Context().Done():
+			x.gone()
+			return abandoned
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ func (u *run) conclude() {
 	rec := &u.rec
 	late := u.ctx.Err() != nil
 	switch {
-	case late && rec.mode != streaming && u.mayFallBack(time.Now()):
+	case late && rec.mode != streaming && rec.mode != teeing && u.mayFallBack(time.Now()):
 		u.fail(detailTimeout, outStale)
 		return
 	case late && rec.status == 0: // an implicit 200 would be a lie
@@ -42,7 +42,7 @@ func (u *run) conclude() {
 func (u *run) fail(why string, o outcome) {
 	u.reason, u.outcome = why, o
 	u.rt.note(u.r, "larder: not stored", why)
-	u.rt.c.flights.land(u.flight, failed, nil)
+	u.land(failed, nil)
 }
 
 // keep stores the recorded response if it still may.
@@ -156,16 +156,13 @@ func (u *run) store(e *store.Entry) bool {
 	variant := func(names []string) string { return string(appendVariant([]byte(u.key), names, u.r)) }
 	u.saved = c.tiers.save(s, u.key, names, variant, e.Terms.Retention(s.validatable()))
 	u.result = s
-	if u.flight != nil {
-		u.flight.saved = u.saved
-	}
 	c.stats.stores.Add(1)
 	c.logKey(u.r.Context(), "larder: key stored", s.Key)
 	if s.Terms.AlwaysValidate || s.Terms.Remaining(time.Now()) <= 0 {
-		c.flights.land(u.flight, refused, nil) // stored to be validated, which each does for himself
+		u.land(refused, nil) // stored to be validated, which each does for himself
 		return true
 	}
-	c.flights.land(u.flight, shared, s)
+	u.land(shared, s)
 	return true
 }
 

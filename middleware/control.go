@@ -79,6 +79,13 @@ func (c Control) change(f func(*statement)) {
 	f(c.s)
 }
 
+// forget makes the statement as it was before the handler ran.
+func (s *statement) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ttl, s.skip, s.tags = 0, "", nil
+}
+
 func (s *statement) read() (ttl time.Duration, skip string, tags []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -22,7 +22,7 @@ type exchange struct {
 	onlyCached  bool                     // only-if-cached
 	conditional bool                     // If-None-Match or If-Modified-Since
 	ranged      bool                     // Range
-	outlasted   *flight                  // took too long to wait for
+	waited      bool                     // for somebody else's run
 	guarded     string                   // authorization or cookie: only a response that says so may answer, or be stored
 }
 

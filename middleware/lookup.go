@@ -40,6 +40,18 @@ func (x *exchange) find() (s *response, fwd string) {
 	return nil, fwdVaryMiss
 }
 
+// recall is find without asking the remote tier.
+func (x *exchange) recall() *response {
+	t := &x.rt.c.tiers
+	if s := t.recall(x.key); s != nil {
+		return s
+	}
+	if v := t.index(x.key); v != nil {
+		return t.recall(x.variantKey(v.Names))
+	}
+	return nil
+}
+
 // load finds a response in memory, else in the remote tier.
 func (x *exchange) load(key []byte) *response {
 	t := &x.rt.c.tiers

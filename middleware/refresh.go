@@ -53,19 +53,6 @@ func (u *run) runAlone(s *response) {
 	}
 	defer u.settle(s)
 	u.do()
-	if u.outcome == outRepeat {
-		u.repeat()
-	}
-}
-
-// repeat asks again without conditions.
-func (u *run) repeat() {
-	for _, name := range clientConditions {
-		delete(u.req.Header, name)
-	}
-	u.validating, u.outcome = false, outRaw
-	u.rec = recorder{u: u, header: make(http.Header)}
-	u.do()
 }
 
 // settle ends a refresh: a panic is logged and goes no further, a failure keeps the response and backs off, and an answer that

@@ -21,8 +21,8 @@ func (t *refusals) add(key string, now time.Time) {
 	slot.until.Store(now.Add(refusalMemory).UnixNano())
 }
 
-func (t *refusals) recent(key []byte, now time.Time) bool {
-	h := int64(xxhash.Sum64(key))
+func (t *refusals) recent(key string, now time.Time) bool {
+	h := int64(xxhash.Sum64String(key))
 	slot := &t[uint64(h)%uint64(len(t))]
 	return slot.hash.Load() == h && now.UnixNano() < slot.until.Load()
 }

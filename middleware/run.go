@@ -54,6 +54,7 @@ type run struct {
 	saved      <-chan struct{}
 	reserved   int64
 	returned   bool
+	landed     bool
 }
 
 // purpose is what a run is for.
@@ -129,10 +130,30 @@ func (u *run) addValidators() {
 func (u *run) do() {
 	defer u.end()
 	u.rt.c.awaitLog(u.ctx)
+	u.attempt()
+	if u.outcome == outRepeat {
+		u.forgetValidators()
+		u.attempt()
+	}
+}
+
+func (u *run) attempt() {
 	u.note = u.rt.c.log.Note()
+	u.returned = false
 	u.rt.next.ServeHTTP(&u.rec, u.req)
 	u.returned = true
 	u.conclude()
+}
+
+// forgetValidators makes the next attempt ask without conditions.
+func (u *run) forgetValidators() {
+	for _, name := range clientConditions {
+		delete(u.req.Header, name)
+	}
+	u.validating, u.outcome, u.reason = false, outRaw, ""
+	u.said.forget()
+	restore(u.rec.header, u.outer)
+	u.rec = recorder{u: u, w: u.rec.w, header: u.rec.header}
 }
 
 func (u *run) end() {
@@ -140,9 +161,17 @@ func (u *run) end() {
 		u.reason = detailError
 		u.rt.c.stats.panics.Add(1)
 	}
-	u.rt.c.flights.land(u.flight, failed, nil) // no effect where it has landed
+	u.land(failed, nil) // no effect where it has landed
 	u.ctx.end()
 	u.free()
+}
+
+// land tells those who wait what came of the run; later calls change nothing.
+func (u *run) land(how landing, s *response) {
+	if !u.landed {
+		u.landed = true
+		u.rt.c.flights.land(u.flight, how, s, u.saved)
+	}
 }
 
 // free gives back what the run has reserved.
@@ -280,11 +309,11 @@ func (u *run) refuse(why string) {
 	c.stats.refusals.Add(1)
 	u.rt.note(u.r, "larder: not stored", why)
 	if u.rec.status >= 500 || u.guarded != "" {
-		c.flights.land(u.flight, failed, nil)
+		u.land(failed, nil)
 		return
 	}
 	if u.flight != nil && why != detailBudget {
 		c.refusals.add(u.flight.key, u.responded)
 	}
-	c.flights.land(u.flight, refused, nil)
+	u.land(refused, nil)
 }

@@ -87,7 +87,7 @@ func (x *exchange) fill(s *response, fwd string) {
 		x.alone(s, fwdBypass, x.guarded)
 	case x.obeys && x.asked.NoCache, x.rt.c.within(x.r.Context()):
 		x.lead(nil, s, fwd)
-	case x.rt.c.refusals.recent(x.key, x.arrived):
+	case x.rt.c.refusals.recent(x.flightKey(), x.arrived):
 		x.alone(s, fwd, "")
 	default:
 		x.collapse(s, fwd)
@@ -111,25 +111,43 @@ func (x *exchange) collapse(s *response, fwd string) {
 	for range maxFailedFlights {
 		f, leads := c.flights.join(x.flightKey(), x.arrived, x.mayJoin)
 		if leads {
+			if there := x.recall(); x.judge(there, x.arrived) == policy.Fresh { // it landed since this request looked
+				c.flights.land(f, shared, there, nil)
+				x.late(there, fwd)
+				return
+			}
 			x.leadFleet(f, s, fwd)
 			return
 		}
 		switch x.wait(f) {
 		case shared:
 			if x.accepts(f) {
-				x.serve(f.s, reply{status: cacheStatus{fwd: fwd, collapsed: true, stored: true}.list()}, time.Now())
+				x.late(f.s, fwd)
 				return
 			}
 			if s, _ = x.find(); x.judge(s, x.arrived) == policy.Fresh {
-				x.hit(s)
+				x.late(s, fwd)
 				return
 			}
 		case refused:
 			x.alone(s, fwd, "")
+			return
+		case overdue:
+			x.lead(f, s, fwd)
 			return
 		case abandoned:
 			return
 		}
 	}
 	x.lead(nil, s, fwd)
+}
+
+// late answers a request that missed with what has been stored since: a hit, unless it waited for that.
+func (x *exchange) late(s *response, fwd string) {
+	if !x.waited {
+		x.rt.c.stats.misses.Add(-1)
+		x.hit(s)
+		return
+	}
+	x.serve(s, reply{status: cacheStatus{fwd: fwd, collapsed: true, stored: true}.list()}, time.Now())
 }

@@ -37,6 +37,17 @@ func (t *tiers) load(key []byte) *response {
 	return s
 }
 
+// recall finds what the process holds under a key: in memory, or on its way to the remote tier.
+func (t *tiers) recall(key []byte) *response {
+	if s := t.load(key); s != nil || t.remote == nil {
+		return s
+	}
+	if s, _ := t.remote.pending(string(key)); s != nil && s.Variants == nil {
+		return s
+	}
+	return nil
+}
+
 // index returns what is known of the variants of a primary key.
 func (t *tiers) index(key []byte) *store.Variants {
 	if e, found := t.indexes.Load(alias(key)); found {
@@ -45,15 +56,16 @@ func (t *tiers) index(key []byte) *store.Variants {
 	return nil
 }
 
-// remember puts a response into memory, unless one whose run began later is there.
-func (t *tiers) remember(s *response) {
+// remember puts a response into memory. It reports false where one whose run began later is there.
+func (t *tiers) remember(s *response) bool {
 	if t.memory == nil {
-		return
+		return true
 	}
 	if there, found := t.memory.Load(s.Key); found && !s.stamp.Supersedes(there.stamp) {
-		return
+		return false
 	}
 	t.memory.Store(s.Key, s)
+	return true
 }
 
 // alias makes a string of b for a look-up that does not keep it.
@@ -69,8 +81,7 @@ func (t *tiers) save(s *response, primary string, names []string, variant func([
 	if old, _ := t.indexes.Load(primary); old != nil || len(names) > 0 {
 		s.Key = t.file(primary, old, names, variant, s.Terms.ResponseTime, retention)
 	}
-	t.remember(s)
-	if t.remote == nil {
+	if !t.remember(s) || t.remote == nil {
 		return nil
 	}
 	return t.remote.put(s, retention)
