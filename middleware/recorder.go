@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/larderhq/larder/internal/store"
 )
@@ -171,20 +172,24 @@ func (rec *recorder) FlushError() error {
 	if rec.mode == holding {
 		rec.flushHeld()
 	}
-	if rec.mode == dropping {
+	if rec.mode == holding || rec.mode == dropping {
 		return nil
 	}
 	return http.NewResponseController(rec.w).Flush()
 }
 
-// flushHeld sends what is held back. Where the response's own fields decide (RFC 9111), streaming is no reason not to keep it.
+// flushHeld sends what is held back. Where the response's own fields decide (RFC 9111), streaming is no reason not to keep it;
+// ReverseProxy flushes whatever comes without Content-Length.
 func (rec *recorder) flushHeld() {
-	if !rec.u.rt.fromHeaders || rec.u.purpose != toFill {
+	u := rec.u
+	switch {
+	case !u.rt.fromHeaders || u.purpose == toWrite:
 		rec.stream(detailFlush)
-		return
+	case u.needsWhole(time.Now()): // it goes on being held back
+	default:
+		rec.mode = teeing
+		rec.commit()
 	}
-	rec.mode = teeing
-	rec.commit()
 }
 
 // Hijack gives the connection away; nothing is stored.

@@ -37,6 +37,8 @@ type run struct {
 	fwd     string
 	purpose purpose
 
+	selective bool // the client asked for a part, or under a condition
+
 	said  statement
 	note  invalidation.Note
 	began time.Time
@@ -77,6 +79,7 @@ const (
 // newRun prepares a run for an exchange; w is the writer that it may commit to.
 func (x *exchange) newRun(f *flight, s *response, fwd string) *run {
 	u := &run{rt: x.rt, r: x.r, key: string(x.key), flight: f, stale: s, guarded: x.guarded, fwd: fwd, began: time.Now()}
+	u.selective = x.conditional || x.ranged
 	if x.obeys {
 		asked := x.asked
 		u.asked = &asked
@@ -207,6 +210,11 @@ func (u *run) dress() {
 		if name := u.rt.c.opt.Header; name != "-" {
 			h[name] = xMiss
 		}
+		if u.terms.Private {
+			s := newResponse(&store.Entry{Fields: u.rec.fields, Terms: u.terms})
+			h["Cache-Control"] = []string{s.clientControl("")}
+			delete(h, "Cdn-Cache-Control")
+		}
 	}
 	status.addTo(h)
 	if u.separate {
@@ -255,6 +263,12 @@ func (u *run) decide() holdMode {
 func (u *run) supersedes() bool {
 	gone := u.rec.status == http.StatusNotFound || u.rec.status == http.StatusGone
 	return u.stale != nil && u.guarded == "" && (gone || u.rec.status < http.StatusBadRequest)
+}
+
+// needsWhole reports whether nothing can be sent before the response is complete: nobody is there to get it, the client asked
+// for a part or under a condition, or a stale response would take its place if it broke off.
+func (u *run) needsWhole(now time.Time) bool {
+	return u.purpose == toRefresh || u.selective || u.mayFallBack(now)
 }
 
 // serverError reports whether a status counts as an error for stale-if-error (RFC 5861 §4).

@@ -141,6 +141,31 @@ func TestScriptsBehindReverseProxy(t *testing.T) {
 	})
 }
 
+// TestScriptsBehindReverseProxyInChunks: without Content-Length the proxy flushes all that it gets. What is flushed is not
+// stored with a lifetime of ours.
+func TestScriptsBehindReverseProxyInChunks(t *testing.T) {
+	script.RunAll(t, scripts, func(t testing.TB, origin http.Handler, options map[string]string) http.Handler {
+		if options["for"] == "" {
+			origin = inChunks(origin)
+		}
+		return scripted(t, larder.Options{}, proxied(t, origin), options)
+	})
+}
+
+// inChunks has the response's header sent before the handler has returned, so that its length is not known.
+func inChunks(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(flushing{w}, r)
+	})
+}
+
+type flushing struct{ http.ResponseWriter }
+
+func (w flushing) WriteHeader(status int) {
+	w.ResponseWriter.WriteHeader(status)
+	w.ResponseWriter.(http.Flusher).Flush()
+}
+
 // TestShortScriptsInRedis plays them side by side, as their waits are real.
 func TestShortScriptsInRedis(t *testing.T) {
 	server := redistest.Start(t)
