@@ -35,9 +35,9 @@ func page() *Entry {
 			WhileRevalidate: time.Minute, IfError: 24 * time.Hour, Source: policy.Heuristic,
 			AlwaysValidate: true, MustRevalidate: true, Shareable: true, Private: true,
 		},
-		Selecting: []Selecting{{Name: "Accept-Language", Value: "de", Present: true}, {Name: "Cookie"}},
-		Tags:      []string{"item:1", "items"},
-		Position:  invalidation.Position{History: "abcdef", Generation: math.MaxUint64, Millis: 1 << 41, Seq: 7},
+		Cost:     3 * time.Millisecond,
+		Tags:     []string{"item:1", "items"},
+		Position: invalidation.Position{History: "abcdef", Generation: math.MaxUint64, Millis: 1 << 41, Seq: 7},
 	}
 }
 
@@ -74,11 +74,7 @@ func anyEntry(t *rapid.T) *Entry {
 	for range rapid.IntRange(0, 4).Draw(t, "fields") {
 		e.Fields = append(e.Fields, Field{Name: rapid.String().Draw(t, "name"), Values: texts.Draw(t, "values"), Append: flag.Draw(t, "append")})
 	}
-	for range rapid.IntRange(0, 3).Draw(t, "selecting") {
-		e.Selecting = append(e.Selecting, Selecting{
-			Name: rapid.String().Draw(t, "name"), Value: rapid.String().Draw(t, "value"), Present: flag.Draw(t, "present"),
-		})
-	}
+	e.Cost = time.Duration(rapid.Int64().Draw(t, "cost"))
 	if flag.Draw(t, "variants") {
 		e.Variants = &Variants{Names: texts.Draw(t, "names"), Keys: texts.Draw(t, "keys")}
 	}
@@ -137,7 +133,7 @@ func TestEncodeAllocatesOnce(t *testing.T) {
 	}
 }
 
-// One for the entry, one for its fields, one for all texts, one for the selecting fields.
+// One for the entry, one for its fields, one for all texts.
 func TestDecodeAllocatesLittle(t *testing.T) {
 	e := page()
 	b := Encode(e)
@@ -213,20 +209,20 @@ func structure(e *Entry) []byte {
 func TestDecodeChecksStructure(t *testing.T) {
 	t.Parallel()
 	small := structure(&Entry{Fields: []Field{{Name: "A", Values: []string{"b"}}}})
-	huge := binary.AppendUvarint(nil, math.MaxUint64)
-	// Where things are in small: flags 0, source 1, key 2, target 3, status 4, terms 5, history 10, generation 11, millis
-	// 19, seq 20, texts 21, fields 22, name 23, append 25, values 26.
+	huge := binary.AppendUvarint(nil, 1<<45)
+	// Where things are in small: flags 0, source 1, key 2, target 3, status 4, terms 5, cost 10, history 11, generation 12,
+	// millis 20, seq 21, texts 22, fields 23, name 24, append 26, values 27.
 	at := func(i int, b ...byte) []byte { return slices.Concat(small[:i], b, small[i+1:]) }
 	for name, b := range map[string][]byte{
 		"unknown flag":          at(0, 1<<7),
 		"key longer than all":   at(2, huge...),
-		"more texts than bytes": at(21, huge...),
-		"texts not used":        at(21, 2),
-		"texts too few":         at(21, 0),
-		"fields than bytes":     at(22, huge...),
-		"field count overflows": at(22, bytes.Repeat([]byte{0xff}, 11)...),
-		"append is no bool":     at(25, 2),
-		"values than bytes":     at(26, huge...),
+		"more texts than bytes": at(22, huge...),
+		"texts not used":        at(22, 2),
+		"texts too few":         at(22, 0),
+		"fields than bytes":     at(23, huge...),
+		"field count overflows": at(23, bytes.Repeat([]byte{0xff}, 11)...),
+		"append is no bool":     at(26, 2),
+		"values than bytes":     at(27, huge...),
 		"a byte left":           append(slices.Clone(small), 0),
 		"nothing":               nil,
 	} {

@@ -148,7 +148,7 @@ func (l *lanes) forget() {
 func (l *lanes) dispatch(b *batch) (lead bool) {
 	defer l.mu.Unlock()
 	first := l.launch()
-	if first == b && l.prompt {
+	if first == b && l.prompt && b.done == nil { // else others wait for it, since before a lane was given up
 		return true
 	}
 	if b.done == nil {

@@ -44,9 +44,10 @@ func (w *wire) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipel
 func (w *wire) exchange(cmds []redis.Cmder) {
 	w.mu.Lock()
 	w.sent = append(w.sent, names(cmds))
+	gate := w.gate
 	w.mu.Unlock()
-	if w.gate != nil {
-		<-w.gate
+	if gate != nil {
+		<-gate
 	}
 	for _, cmd := range cmds {
 		if w.act != nil {
@@ -260,7 +261,7 @@ func TestLanesGiveUpHungClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", Dialer: noDial})
-		defer client.Close()
+		defer func() { _ = client.Close() }()
 		w := &wire{gate: make(chan struct{})}
 		client.AddHook(w)
 		s := store.WithTimeout(store.NewRedis(client), time.Second)
@@ -353,6 +354,35 @@ func TestLanesSpareBatchesKeepNothing(t *testing.T) {
 			if b, err := s.Get(t.Context(), key); len(b) != 0 || err != nil {
 				t.Fatalf("an answer that was not written is %q, %v", b, err)
 			}
+		}
+	})
+}
+
+// TestLanesGivenUpServeWhoWaited has callers of one batch on both sides of the moment when a lane becomes free.
+func TestLanesGivenUpServeWhoWaited(t *testing.T) {
+	t.Parallel()
+	bothKinds(t, func(t *testing.T, open func(*wire, time.Duration) store.Bytes) {
+		gate := make(chan struct{})
+		defer close(gate)
+		w := &wire{gate: gate}
+		s := open(w, time.Hour)
+		for range 2 {
+			go func() { _, _ = s.Get(t.Context(), "hangs") }()
+			synctest.Wait()
+		}
+		time.Sleep(59 * time.Minute)
+		answered := make(chan error, 1)
+		go func() { _, err := s.Get(t.Context(), "early"); answered <- err }()
+		synctest.Wait()
+		w.mu.Lock()
+		w.gate = nil
+		w.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if b, err := s.Get(t.Context(), "late"); string(b) != "late" || err != nil {
+			t.Errorf("who came late: %q, %v", b, err)
+		}
+		if err := <-answered; err != nil {
+			t.Errorf("who came early: %v", err)
 		}
 	})
 }

@@ -99,7 +99,7 @@ func TestMemoryLoadDoesNotKeepTheKey(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	const budget = 16 << 20
 	before := heap()
-	m := NewMemory(budget, func(key string, e *Entry) int { return e.Size() })
+	m := NewMemory(budget, func(_ string, e *Entry) int { return e.Size() })
 	for i := range 100_000 {
 		e := small(i)
 		m.Store(e.Key, e)

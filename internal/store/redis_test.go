@@ -203,7 +203,7 @@ func TestRedisGarbage(t *testing.T) {
 			addr := speak(t, reply)
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 			client := redis.NewClient(&redis.Options{Addr: addr, Protocol: 2, DisableIdentity: true, MaxRetries: -1})
-			defer client.Close()
+			defer func() { _ = client.Close() }()
 			for _, s := range []store.Bytes{store.NewRedis(client), store.WithTimeout(store.NewRedis(client), limit)} {
 				if b, err := s.Get(t.Context(), "k"); err == nil || errors.Is(err, store.ErrMiss) {
 					t.Errorf("%q, %v", b, err)
