@@ -46,8 +46,12 @@ func contests() []contest {
 	redisHit := func(name string, connections int, prefix string, keys int, least float64, more ...row) contest {
 		name = "Redis hit, " + name
 		rows := append([]row{{what: name, kind: kindRedis, target: atLeast(least), unit: "R", value: rate}}, more...)
-		rows = append(rows, row{what: "· with ContextTimeoutEnabled", kind: kindPrompt, target: atLeast(least), unit: "R", value: rate})
-		return contest{name, load{connections: connections, prefix: prefix, keys: keys}, []string{kindGet, kindRedis, kindPrompt}, rows}
+		kinds := []string{kindGet, kindRedis}
+		if prefix == itemPrefix && connections <= 64 {
+			kinds = append(kinds, kindPrompt)
+			rows = append(rows, row{what: "· with ContextTimeoutEnabled", kind: kindPrompt, target: atLeast(least), unit: "R", value: rate})
+		}
+		return contest{name, load{connections: connections, prefix: prefix, keys: keys}, kinds, rows}
 	}
 	cheap := row{what: "· Redis's CPU a request", kind: kindRedis, target: atMost(0.35), unit: "of one GET's", value: redisCPU}
 	prompt := row{what: "· p99", kind: kindRedis, target: atMost(1), unit: "of raw GET's", value: p99}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/metrics"
 	"strconv"
 	"time"
 
@@ -65,7 +64,9 @@ func reportWeight(argument string) error {
 		return fmt.Errorf("%d entries of %d are in memory", s.Entries, n)
 	}
 	w := weight{Entries: n, Beyond: (taken - text) / float64(n), Reckoned: float64(s.Bytes) / taken}
-	w.collect()
+	if err := w.collect(); err != nil {
+		return err
+	}
 	runtime.KeepAlive(cache)
 	return json.NewEncoder(os.Stdout).Encode(w)
 }
@@ -97,20 +98,23 @@ func heap() float64 {
 }
 
 // collect measures garbage collections of the full heap.
-func (w *weight) collect() {
+func (w *weight) collect() error {
 	const cycles = 5
-	cpu := []metrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}}
-	metrics.Read(cpu)
-	before, began := cpu[0].Value.Float64(), time.Now()
+	before, err := ownCPU()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
 	for range cycles {
 		runtime.GC()
 	}
 	w.Wall = time.Since(began).Seconds() * 1e3 / cycles
-	metrics.Read(cpu)
-	w.Cycle = (cpu[0].Value.Float64() - before) * 1e3 / cycles
+	after, err := ownCPU()
+	w.Cycle = (after - before).Seconds() * 1e3 / cycles
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	for i := range cycles {
 		w.Pause = max(w.Pause, float64(m.PauseNs[(int(m.NumGC)-1-i+256)%256])/1e3)
 	}
+	return err
 }

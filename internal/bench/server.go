@@ -106,9 +106,8 @@ func obey(command string) (string, error) {
 	verb, file, _ := strings.Cut(command, " ")
 	switch verb {
 	case "cpu":
-		var u syscall.Rusage
-		err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano()).String(), err
+		used, err := ownCPU()
+		return used.String(), err
 	case "profile":
 		f, err := os.Create(file) //nolint:gosec // named by whoever runs the benchmark
 		if err != nil {
@@ -119,4 +118,11 @@ func obey(command string) (string, error) {
 		pprof.StopCPUProfile()
 		return "stopped", nil
 	}
+}
+
+// ownCPU is the CPU time that this process has used so far.
+func ownCPU() (time.Duration, error) {
+	var u syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
 }
