@@ -307,7 +307,7 @@ func (q *queue) Pop() any {
 func modelRuns(t *testing.T) int {
 	text := os.Getenv("INVALIDATION_RUNS")
 	if text == "" {
-		return 300
+		return 250 / modelDivisor
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
