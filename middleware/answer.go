@@ -89,7 +89,7 @@ func (x *exchange) leadBesideStale(u *run) {
 
 // recovered logs a panic with its stack, where the stack would be lost.
 func (u *run) recovered(v any) any {
-	if v != nil && v != http.ErrAbortHandler {
+	if v != nil && v != any(http.ErrAbortHandler) {
 		u.rt.c.logger.Error("larder: handler panicked", "route", u.rt.label(u.r), "panic", v, "stack", string(debug.Stack()))
 	}
 	return v

@@ -107,6 +107,7 @@ func (u *run) entry(tags []string) *store.Entry {
 		Fields:   u.rec.storable(u.outer, u.rt.c.opt.Targets),
 		Body:     trimmed(u.rec.body),
 		Terms:    u.terms,
+		Cost:     time.Since(u.began),
 		Tags:     u.tags(tags),
 		Position: u.note.Position,
 	}
@@ -138,7 +139,7 @@ func (u *run) tags(said []string) []string {
 	if len(u.rt.tags) == 0 {
 		return uniqueSorted(said)
 	}
-	for _, template := range u.rt.rules.tags {
+	for _, template := range u.rt.tags {
 		said = append(said, expand(template, u.req))
 	}
 	return uniqueSorted(said)

@@ -54,7 +54,7 @@ func outerFields(h http.Header) []store.Field {
 }
 
 // own returns which part of a field the handler set itself: nothing, what it added, or all of it.
-func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field, any bool) {
+func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field, found bool) {
 	i := slices.IndexFunc(outer, func(o store.Field) bool { return o.Name == f.Name })
 	if i < 0 {
 		return f, true
@@ -80,7 +80,7 @@ func (rec *recorder) storable(outer []store.Field, targets []string) []store.Fie
 	never := policy.Unstored(rec.own(outer), targets...)
 	kept := make([]store.Field, 0, len(rec.fields)+3)
 	for _, f := range rec.fields {
-		if mine, any := own(outer, rec.header, f); any && !never(f.Name) && f.Name != "Content-Length" {
+		if mine, found := own(outer, rec.header, f); found && !never(f.Name) && f.Name != "Content-Length" {
 			kept = append(kept, mine)
 		}
 	}
@@ -96,7 +96,7 @@ func (rec *recorder) storable(outer []store.Field, targets []string) []store.Fie
 func (rec *recorder) own(outer []store.Field) http.Header {
 	h := make(http.Header, len(rec.fields)) // not the live map: what is done to it after WriteHeader changes nothing
 	for _, f := range rec.fields {
-		if mine, any := own(outer, rec.header, f); any {
+		if mine, found := own(outer, rec.header, f); found {
 			h[f.Name] = mine.Values
 		}
 	}

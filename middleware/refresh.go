@@ -1,6 +1,8 @@
 package middleware
 
 import (
+	"math"
+	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -53,6 +55,12 @@ func (u *run) runAlone(s *response) {
 	}
 	defer u.settle(s)
 	u.do()
+}
+
+// early draws whether this request refreshes a fresh response: the likelier the nearer its end and the longer its handler took.
+func (x *exchange) early(s *response) bool {
+	gap := -float64(s.Cost) * math.Log(1-rand.Float64())
+	return gap >= float64(s.Terms.Remaining(x.arrived))
 }
 
 // settle ends a refresh: a panic is logged and goes no further, a failure keeps the response and backs off, and an answer that

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/go-chi/chi/v5"
 )
 
 // runContext is the context of a run: the values of the request that began it, but a deadline of the cache's until the run
@@ -53,21 +51,6 @@ func (c *runContext) end() {
 		c.letGo()
 	}
 	c.cancel(context.Canceled)
-}
-
-// detached returns the context for a run that goes on after ServeHTTP has returned. chi recycles its routing context at that
-// moment, so such a run needs one of its own, or it would see the parameters of whichever request comes next.
-func detached(ctx context.Context) context.Context {
-	routing, ok := ctx.Value(chi.RouteCtxKey).(*chi.Context)
-	if !ok || routing == nil {
-		return ctx
-	}
-	own := chi.NewRouteContext()
-	own.Routes, own.RoutePath, own.RouteMethod = routing.Routes, routing.RoutePath, routing.RouteMethod
-	own.URLParams.Keys = append(own.URLParams.Keys, routing.URLParams.Keys...)
-	own.URLParams.Values = append(own.URLParams.Values, routing.URLParams.Values...)
-	own.RoutePatterns = append(own.RoutePatterns, routing.RoutePatterns...)
-	return context.WithValue(ctx, chi.RouteCtxKey, own)
 }
 
 // fillRequest is the request as the handler of a fill sees it: without what does not select the entry, so that it cannot leave

@@ -103,8 +103,8 @@ func put(h http.Header, f *store.Field) {
 func (x *exchange) notModified(s *response) bool {
 	if lines, found := x.r.Header["If-None-Match"]; found {
 		if !s.hasTag {
-			_, any := etag.Parse(lines)
-			return any
+			_, star := etag.Parse(lines)
+			return star
 		}
 		return etag.Match(lines, s.tag)
 	}
@@ -131,8 +131,8 @@ func (x *exchange) write(body []byte) {
 
 // addVary adds the names to Vary that are not there yet.
 func addVary(h http.Header, names []string) {
-	there, any := policy.VaryNames(h["Vary"])
-	if any {
+	there, star := policy.VaryNames(h["Vary"])
+	if star {
 		return
 	}
 	for _, name := range names {

@@ -37,7 +37,7 @@ type response struct {
 type face struct {
 	rt           *route
 	second       int64
-	seconds      int64 // age
+	seconds      int64    // age
 	cacheControl []string // nil: none is sent
 	expires      []string
 	cdn          []string

@@ -35,9 +35,11 @@ type rules struct {
 	cdn          time.Duration
 	hasCDN       bool
 	stale        time.Duration
+	staleIfError time.Duration
 	negative     map[int]time.Duration
 	tags         []string
 	once         bool
+	ahead        bool
 	budget       int      // newly stored entries a minute
 	vary         []string // what the key splits by, for Vary
 }
@@ -163,6 +165,13 @@ func Stale(d time.Duration) Rule {
 	return func(r *rules) { r.stale = min(d, OneYear) }
 }
 
+// StaleIfError serves a response for up to d past its lifetime when the handler fails, panics or runs out of time, and only then
+// (RFC 5861 §4). A response that forbids stale reuse, or names a stale-if-error of its own, keeps its word.
+func StaleIfError(d time.Duration) Rule {
+	positive("StaleIfError", d)
+	return func(r *rules) { r.staleIfError = min(d, OneYear) }
+}
+
 // Negative also keeps these statuses, for d. Without it, For keeps 200, 203, 204, 301 and 308.
 func Negative(d time.Duration, statuses ...int) Rule {
 	positive("Negative", d)
@@ -204,6 +213,11 @@ func Tags(names ...string) Rule {
 // Once lets one replica of the fleet at a time run the handler for a key; the others wait for what it stores, at most five
 // seconds. It takes a lease in Redis, at the cost of two more commands a fill, and changes nothing without Redis.
 func Once() Rule { return func(r *rules) { r.once = true } }
+
+// RefreshAhead refreshes an entry that is asked for before its lifetime ends, so that nobody waits for it: the earlier the longer
+// its handler took, and never for a cheap one. Which request does it is left to chance, so that replicas do not all do it
+// (XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", 2015).
+func RefreshAhead() Rule { return func(r *rules) { r.ahead = true } }
 
 // Budget bounds how many new entries the route stores in a minute; beyond it the route goes on serving, unstored, and
 // Cache-Status says detail=budget. The default is 600,000.

@@ -41,6 +41,9 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch x.judge(s, x.arrived) {
 	case policy.Fresh, policy.StaleAllowed:
 		x.hit(s)
+		if rt.ahead && x.early(s) {
+			x.refresh(s)
+		}
 	case policy.StaleWhileRevalidate:
 		x.hit(s)
 		x.refresh(s)
@@ -75,7 +78,7 @@ func (x *exchange) fill(s *response, fwd string) {
 			fwd = fwdRequest // it is the request that asks for more
 		}
 	} else {
-		s = nil
+		s, fwd = nil, or(fwd, fwdURIMiss)
 	}
 	switch {
 	case x.onlyCached:

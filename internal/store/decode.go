@@ -24,9 +24,8 @@ var (
 
 // The fewest bytes that an element of a list takes, which bounds what a count may claim.
 const (
-	minString    = 1 // the length
-	minField     = 3 // name, append flag, number of values
-	minSelecting = 3 // name, present flag, value
+	minString = 1 // the length
+	minField  = 3 // name, append flag, number of values
 )
 
 // Decode reads the binary form of the entry for key. The entry's strings and body alias b, which belongs to the
@@ -71,6 +70,7 @@ func (d *decoder) entry() *Entry {
 	e.Target = d.string()
 	e.Status = int(d.varint())
 	d.terms(&e.Terms, flags)
+	e.Cost = time.Duration(d.varint())
 	e.Position.History = d.string()
 	e.Position.Generation = d.uint64()
 	e.Position.Millis = d.uvarint()
@@ -79,7 +79,6 @@ func (d *decoder) entry() *Entry {
 		d.texts = make([]string, n)
 	}
 	e.Fields = d.fields()
-	e.Selecting = d.selecting()
 	e.Tags = d.strings()
 	if flags&flagVariants != 0 {
 		e.Variants = &Variants{Names: d.strings(), Keys: d.strings()}
@@ -114,20 +113,6 @@ func (d *decoder) fields() []Field {
 		fields[i].Values = d.strings()
 	}
 	return fields
-}
-
-func (d *decoder) selecting() []Selecting {
-	n := d.count(minSelecting)
-	if n == 0 {
-		return nil
-	}
-	list := make([]Selecting, n)
-	for i := range list {
-		list[i].Name = d.string()
-		list[i].Present = d.bool()
-		list[i].Value = d.string()
-	}
-	return list
 }
 
 // strings reads a list into its part of the common backing, its capacity clipped so that an append never reaches

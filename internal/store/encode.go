@@ -39,7 +39,6 @@ func (e *Entry) AppendBinary(dst []byte) []byte {
 	dst = e.appendPosition(dst)
 	dst = binary.AppendUvarint(dst, uint64(e.texts()))
 	dst = e.appendFields(dst)
-	dst = e.appendSelecting(dst)
 	dst = appendStrings(dst, e.Tags)
 	if e.Variants != nil {
 		dst = appendStrings(dst, e.Variants.Names)
@@ -66,7 +65,7 @@ func (e *Entry) flags() (f byte) {
 func (e *Entry) appendTerms(dst []byte) []byte {
 	t := &e.Terms
 	for _, n := range [...]int64{
-		int64(t.Lifetime), int64(t.InitialAge), t.ResponseTime, int64(t.WhileRevalidate), int64(t.IfError),
+		int64(t.Lifetime), int64(t.InitialAge), t.ResponseTime, int64(t.WhileRevalidate), int64(t.IfError), int64(e.Cost),
 	} {
 		dst = binary.AppendVarint(dst, n)
 	}
@@ -100,17 +99,6 @@ func (e *Entry) appendFields(dst []byte) []byte {
 		dst = appendString(dst, f.Name)
 		dst = appendBool(dst, f.Append)
 		dst = appendStrings(dst, f.Values)
-	}
-	return dst
-}
-
-func (e *Entry) appendSelecting(dst []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(e.Selecting)))
-	for i := range e.Selecting {
-		s := &e.Selecting[i]
-		dst = appendString(dst, s.Name)
-		dst = appendBool(dst, s.Present)
-		dst = appendString(dst, s.Value)
 	}
 	return dst
 }

@@ -2,6 +2,8 @@
 package store
 
 import (
+	"time"
+
 	"github.com/larderhq/larder/internal/invalidation"
 	"github.com/larderhq/larder/internal/policy"
 )
@@ -13,25 +15,18 @@ type Field struct {
 	Append bool     // the handler added to what an outer middleware had set; replay appends as well
 }
 
-// Selecting is one request field that the response's Vary names, with the normalised value of the request it answered.
-type Selecting struct {
-	Name    string
-	Value   string
-	Present bool
-}
-
 // Entry is one stored response, or, with Variants, the list of a key's variants. It is immutable once stored.
 type Entry struct {
-	Key       string // the whole key, variant included
-	Target    string // host and path that it answers, compared on reuse
-	Status    int
-	Fields    []Field
-	Body      []byte
-	Terms     policy.Terms
-	Selecting []Selecting
-	Tags      []string
-	Position  invalidation.Position // noted before the handler ran
-	Variants  *Variants             // not nil: this is no response but the key's index of variants
+	Key      string // the whole key, variant included
+	Target   string // host and path that it answers, compared on reuse
+	Status   int
+	Fields   []Field
+	Body     []byte
+	Terms    policy.Terms
+	Cost     time.Duration // what the handler took to answer
+	Tags     []string
+	Position invalidation.Position // noted before the handler ran
+	Variants *Variants             // not nil: this is no response but the key's index of variants
 }
 
 // Variants says by which request fields a key's responses vary and which variants are stored.

@@ -4,11 +4,10 @@ import "unsafe"
 
 // What the parts of an entry take on a 64-bit machine beside their bytes.
 const (
-	entryStruct     = int(unsafe.Sizeof(Entry{}))
-	fieldStruct     = int(unsafe.Sizeof(Field{}))
-	selectingStruct = int(unsafe.Sizeof(Selecting{}))
-	variantsStruct  = int(unsafe.Sizeof(Variants{}))
-	stringHeader    = int(unsafe.Sizeof(""))
+	entryStruct    = int(unsafe.Sizeof(Entry{}))
+	fieldStruct    = int(unsafe.Sizeof(Field{}))
+	variantsStruct = int(unsafe.Sizeof(Variants{}))
+	stringHeader   = int(unsafe.Sizeof(""))
 )
 
 // The allocator's granularity: small objects come in classes up to an eighth apart, large ones in whole pages.
@@ -24,7 +23,7 @@ func (e *Entry) Size() int {
 
 // lists is the size of the slices' elements, the strings' bytes excluded.
 func (e *Entry) lists() int {
-	n := len(e.Fields)*fieldStruct + len(e.Selecting)*selectingStruct + e.texts()*stringHeader
+	n := len(e.Fields)*fieldStruct + e.texts()*stringHeader
 	if e.Variants != nil {
 		n += variantsStruct
 	}
@@ -35,9 +34,6 @@ func (e *Entry) textBytes() int {
 	n := len(e.Key) + len(e.Target) + len(e.Position.History) + sumLen(e.Tags)
 	for i := range e.Fields {
 		n += len(e.Fields[i].Name) + sumLen(e.Fields[i].Values)
-	}
-	for i := range e.Selecting {
-		n += len(e.Selecting[i].Name) + len(e.Selecting[i].Value)
 	}
 	if e.Variants != nil {
 		n += sumLen(e.Variants.Names) + sumLen(e.Variants.Keys)
@@ -71,5 +67,5 @@ const (
 func (e *Entry) encodedBound() int {
 	const perText = 4 // no text of a header needs a longer length; if one does, append grows the slice
 	return fixedBound + e.textBytes() + len(e.Body) +
-		(len(e.Fields)+len(e.Selecting))*perFieldBound + e.texts()*perText
+		len(e.Fields)*perFieldBound + e.texts()*perText
 }
