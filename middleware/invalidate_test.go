@@ -98,15 +98,26 @@ func TestInvalidate(t *testing.T) {
 		{"path of another", larder.Path("/items/2"), false},
 		{"route", larder.Route("/items/{id}"), true},
 		{"another route", larder.Route("named"), false},
-		{"key", larder.Key("larder:example.com/items/1()"), true},
-		{"another key", larder.Key("larder:example.com/items/2()"), false},
+		{"key", larder.Key("p:example.com/items/1()"), true},
+		{"another key", larder.Key("p:example.com/items/2()"), false},
 		{"all", larder.All(), true},
 	}
 	for _, backend := range []string{"memory", "redis"} {
 		t.Run(backend, func(t *testing.T) {
+			o := larder.Options{Prefix: "p"}
+			if backend == "redis" {
+				o.Redis = redistest.Start(t).Client()
+				o.StoreTimeout, o.Lease = patience, patience
+			}
+			here, there := newShop(t, o), newShop(t, o)
+			if o.Redis == nil {
+				there = here
+			}
 			for _, tt := range tests {
 				t.Run(tt.name, func(t *testing.T) {
-					here, there := newFleet(t, backend)
+					if err := here.Invalidate(context.Background(), larder.All()); err != nil {
+						t.Fatal(err)
+					}
 					here.expect(t, "/items/1", "Miss")
 					here.expect(t, "/items/1", "Hit")
 					old := there.do(http.MethodGet, "/items/1").Body.String()
@@ -124,20 +135,11 @@ func TestInvalidate(t *testing.T) {
 	}
 }
 
-// newFleet returns two processes' worth of caches on one Redis, or one in memory twice.
-func newFleet(t *testing.T, backend string) (here, there *shop) {
-	t.Helper()
-	if backend == "memory" {
-		s := newShop(t, larder.Options{})
-		return s, s
-	}
-	server := redistest.Start(t)
-	return newShop(t, patient(server)), newShop(t, patient(server))
-}
+// patience is long enough for a Redis on a machine that is busy with other tests.
+const patience = 10 * time.Second
 
-// patient are options for a Redis on a machine that is busy with other tests.
 func patient(server *redistest.Server) larder.Options {
-	return larder.Options{Redis: server.Client(), StoreTimeout: 10 * time.Second, Lease: 10 * time.Second}
+	return larder.Options{Redis: server.Client(), StoreTimeout: patience, Lease: patience}
 }
 
 // eventually polls, since another process learns of a purge a little later.
