@@ -58,6 +58,7 @@ func (x *exchange) hit(s *response) {
 	if second := x.arrived.Unix(); s.used.Load() != second {
 		s.used.Store(second)
 	}
+	x.rt.c.logKey(x.r.Context(), "larder: key found", s.Key)
 	x.serve(s, reply{hit: true}, x.arrived)
 }
 
