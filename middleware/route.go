@@ -53,6 +53,7 @@ func (r *rules) policy(targets []string) policy.Rules {
 		StoreCookies: r.storeCookies,
 		Heuristic:    r.heuristic,
 		Stale:        r.stale,
+		StaleIfError: r.staleIfError,
 		Targets:      targets,
 	}
 }

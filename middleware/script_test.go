@@ -28,19 +28,20 @@ const (
 
 // scriptOptions turns one option of a script into what it configures.
 var scriptOptions = map[string]func(*larder.Options, string) larder.Rule{
-	"cookies":       func(_ *larder.Options, v string) larder.Rule { return larder.Cookies(strings.Split(v, ",")...) },
-	"headers":       func(_ *larder.Options, v string) larder.Rule { return larder.Headers(strings.Split(v, ",")...) },
-	"heuristic":     func(*larder.Options, string) larder.Rule { return larder.Heuristic() },
-	"negative":      negativeOption,
-	"public":        func(*larder.Options, string) larder.Rule { return larder.Public() },
-	"query":         func(_ *larder.Options, v string) larder.Rule { return larder.Query(strings.Split(v, ",")...) },
-	"stale":         func(_ *larder.Options, v string) larder.Rule { return larder.Stale(duration(v)) },
-	"store-cookies": func(*larder.Options, string) larder.Rule { return larder.StoreCookies() },
-	"fill-timeout":  setting(func(o *larder.Options, v string) { o.FillTimeout = duration(v) }),
-	"ignore-client": setting(func(o *larder.Options, _ string) { o.IgnoreClient = true }),
-	"max-body":      setting(func(o *larder.Options, v string) { o.MaxBodyBytes, _ = strconv.ParseInt(v, 10, 64) }),
-	"status-key":    setting(func(o *larder.Options, _ string) { o.StatusKey = true }),
-	"targets":       setting(func(o *larder.Options, v string) { o.Targets = strings.Split(v, ",") }),
+	"cookies":        func(_ *larder.Options, v string) larder.Rule { return larder.Cookies(strings.Split(v, ",")...) },
+	"headers":        func(_ *larder.Options, v string) larder.Rule { return larder.Headers(strings.Split(v, ",")...) },
+	"heuristic":      func(*larder.Options, string) larder.Rule { return larder.Heuristic() },
+	"negative":       negativeOption,
+	"public":         func(*larder.Options, string) larder.Rule { return larder.Public() },
+	"query":          func(_ *larder.Options, v string) larder.Rule { return larder.Query(strings.Split(v, ",")...) },
+	"stale":          func(_ *larder.Options, v string) larder.Rule { return larder.Stale(duration(v)) },
+	"stale-if-error": func(_ *larder.Options, v string) larder.Rule { return larder.StaleIfError(duration(v)) },
+	"store-cookies":  func(*larder.Options, string) larder.Rule { return larder.StoreCookies() },
+	"fill-timeout":   setting(func(o *larder.Options, v string) { o.FillTimeout = duration(v) }),
+	"ignore-client":  setting(func(o *larder.Options, _ string) { o.IgnoreClient = true }),
+	"max-body":       setting(func(o *larder.Options, v string) { o.MaxBodyBytes, _ = strconv.ParseInt(v, 10, 64) }),
+	"status-key":     setting(func(o *larder.Options, _ string) { o.StatusKey = true }),
+	"targets":        setting(func(o *larder.Options, v string) { o.Targets = strings.Split(v, ",") }),
 }
 
 // setting is an option of the cache, not of the route.

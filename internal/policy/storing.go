@@ -32,6 +32,7 @@ type Rules struct {
 	StoreCookies bool                  // Set-Cookie may be stored
 	Heuristic    bool                  // heuristic lifetimes are allowed
 	Stale        time.Duration         // stale windows of responses that name none
+	StaleIfError time.Duration         // the same of stale-if-error alone, where it is the longer one
 	Targets      []string              // targeted fields in order of preference (RFC 9213 §2.2); nil means CDN-Cache-Control
 }
 
@@ -80,7 +81,7 @@ func Store(req Request, res Response, rules Rules) (Terms, Reason) {
 	}
 	if !t.MustRevalidate {
 		t.WhileRevalidate = window(d.WhileRevalidate, rules.Stale)
-		t.IfError = window(d.IfError, rules.Stale)
+		t.IfError = window(d.IfError, max(rules.Stale, rules.StaleIfError))
 	}
 	return t, useless(&t, HasValidator(res.Header), rules.FromHeaders)
 }

@@ -225,6 +225,10 @@ func TestStoreTerms(t *testing.T) {
 			rules: Rules{TTL: time.Minute, Stale: time.Hour}, fields: []string{"Cache-Control: stale-while-revalidate=0, stale-if-error=9"},
 			want: Terms{Lifetime: time.Minute, Source: Route, ResponseTime: response, IfError: 9 * s},
 		},
+		"RFC 5861 §4 a window of the route for errors alone": {
+			rules: Rules{TTL: time.Minute, StaleIfError: time.Hour},
+			want:  Terms{Lifetime: time.Minute, Source: Route, ResponseTime: response, IfError: time.Hour},
+		},
 		"RFC 5861 windows of the route": {
 			rules: Rules{TTL: time.Minute, Stale: time.Hour},
 			want:  Terms{Lifetime: time.Minute, Source: Route, ResponseTime: response, WhileRevalidate: time.Hour, IfError: time.Hour},
