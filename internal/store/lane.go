@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
 // errPanicked marks what a panic left behind: the client may still hold its commands.
@@ -52,10 +53,65 @@ func (l *lanes) send(ctx context.Context, b *batch) (err error) {
 	}()
 	if len(b.cmds) == 1 {
 		_ = l.client.Process(ctx, b.cmds[0]) // the command keeps its error
-		return nil
+	} else {
+		pipe := l.client.Pipeline()
+		_ = pipe.BatchProcess(ctx, b.cmds...) // only queues
+		_, _ = pipe.Exec(ctx)                 // likewise
 	}
-	pipe := l.client.Pipeline()
-	_ = pipe.BatchProcess(ctx, b.cmds...) // only queues
-	_, _ = pipe.Exec(ctx)                 // likewise
+	if failure(b.cmds) != nil {
+		l.relocate()
+	}
 	return nil
+}
+
+// relocate makes the client of a cluster look for its servers again, in the background. By itself it does so once a minute, or
+// where a server redirects it, which one that is gone does not.
+func (l *lanes) relocate() {
+	if c, ok := l.client.(interface{ ReloadState(context.Context) }); ok {
+		c.ReloadState(context.Background())
+	}
+}
+
+// wait returns when b is answered, or when the caller has to leave. A batch without done was sent by the caller.
+func (l *lanes) wait(ctx context.Context, b *batch) error {
+	if b.done == nil {
+		return b.err
+	}
+	var over <-chan time.Time
+	if l.limit > 0 {
+		t := l.timer()
+		defer l.timers.Put(t)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case <-b.done:
+		return b.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-over:
+		return context.DeadlineExceeded
+	}
+}
+
+func (l *lanes) timer() *time.Timer {
+	if t, ok := l.timers.Get().(*time.Timer); ok {
+		t.Reset(l.limit)
+		return t
+	}
+	return time.NewTimer(l.limit)
+}
+
+// release ends the caller's or the lane's interest in b. The last one makes it free for use again; a batch that all
+// callers have left before it is sent is not sent.
+func (l *lanes) release(b *batch) {
+	if b.refs.Add(-1) > 0 || errors.Is(b.err, errPanicked) {
+		return
+	}
+	b.reset()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.spare) < maxSpare {
+		l.spare = append(l.spare, b)
+	}
 }

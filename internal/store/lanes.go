@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -213,48 +212,4 @@ func (l *lanes) landed(b *batch) *batch {
 	}
 	l.flying = slices.DeleteFunc(l.flying, func(f *batch) bool { return f == b })
 	return l.next()
-}
-
-// wait returns when b is answered, or when the caller has to leave. A batch without done was sent by the caller.
-func (l *lanes) wait(ctx context.Context, b *batch) error {
-	if b.done == nil {
-		return b.err
-	}
-	var over <-chan time.Time
-	if l.limit > 0 {
-		t := l.timer()
-		defer l.timers.Put(t)
-		defer t.Stop()
-		over = t.C
-	}
-	select {
-	case <-b.done:
-		return b.err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-over:
-		return context.DeadlineExceeded
-	}
-}
-
-func (l *lanes) timer() *time.Timer {
-	if t, ok := l.timers.Get().(*time.Timer); ok {
-		t.Reset(l.limit)
-		return t
-	}
-	return time.NewTimer(l.limit)
-}
-
-// release ends the caller's or the lane's interest in b. The last one makes it free for use again; a batch that all
-// callers have left before it is sent is not sent.
-func (l *lanes) release(b *batch) {
-	if b.refs.Add(-1) > 0 || errors.Is(b.err, errPanicked) {
-		return
-	}
-	b.reset()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.spare) < maxSpare {
-		l.spare = append(l.spare, b)
-	}
 }
