@@ -47,6 +47,15 @@ func (l *Log) round() {
 		l.repeat()
 	} else if l.context.Err() == nil {
 		l.report(l.failures.Add(1)-1, err)
+		l.relocate()
+	}
+}
+
+// relocate makes the client of a cluster look for its servers again, in the background. By itself it does so once a minute, or
+// where a server redirects it, which one that is gone does not.
+func (l *Log) relocate() {
+	if c, ok := l.config.Client.(interface{ ReloadState(context.Context) }); ok {
+		c.ReloadState(l.context)
 	}
 }
 
