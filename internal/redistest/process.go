@@ -44,9 +44,11 @@ func freePort(tb testing.TB) int {
 	return 0
 }
 
-// startLocked starts cmd from a goroutine that keeps its thread until the process has ended: the kernel ties the
-// parent-death signal to the thread that forked, not to the process. The channel is closed when it has ended.
-func startLocked(cmd *exec.Cmd) (<-chan struct{}, error) {
+// Spawn starts cmd so that it ends when the test process dies, however it dies. The channel is closed when it has ended;
+// cmd.ProcessState is there from then on. It starts from a goroutine that keeps its thread as long: the kernel ties the
+// parent-death signal to the thread that forked, not to the process.
+func Spawn(cmd *exec.Cmd) (ended <-chan struct{}, err error) {
+	cmd.SysProcAttr = endWithParent()
 	started, exited := make(chan error, 1), make(chan struct{})
 	go func() {
 		runtime.LockOSThread()
@@ -55,7 +57,7 @@ func startLocked(cmd *exec.Cmd) (<-chan struct{}, error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // it is killed: there is no status to learn from
+			_ = cmd.Wait() // how it ended is in cmd.ProcessState
 		}
 	}()
 	return exited, <-started

@@ -88,8 +88,7 @@ func (s *Server) launch() {
 	args := append([]string{path}, s.scheme...)
 	//nolint:gosec // the arguments are ours
 	cmd := exec.CommandContext(context.Background(), binary(s.tb, "redis-server"), args...)
-	cmd.SysProcAttr = endWithParent()
-	exited, err := startLocked(cmd)
+	exited, err := Spawn(cmd)
 	if err != nil {
 		s.tb.Fatalf("redistest: start redis-server: %v", err)
 	}
