@@ -3,6 +3,7 @@ package middleware
 import (
 	"maps"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -65,6 +66,7 @@ func (x *exchange) leadBesideStale(u *run) {
 	case <-done:
 	case <-u.ctx.Done(): // also when the run has ended, in which case it has an answer
 		if u.ctx.expired.Load() && u.abandon() {
+			restore(x.w.Header(), u.outer)
 			x.serveStale(u.stale, 0, detailTimeout)
 			return
 		}
@@ -77,11 +79,13 @@ func (x *exchange) leadBesideStale(u *run) {
 		<-done
 	}
 	switch {
-	case panicked == nil:
+	case u.returned:
 		x.answer(u)
-	case u.owner.Load() == ownerOpen:
+	case !u.rec.committed():
 		restore(x.w.Header(), u.outer)
 		x.serveStale(u.stale, 0, detailError)
+	case panicked == nil:
+		runtime.Goexit() // as the handler did
 	default: // it has begun to stream: the panic is its client's
 		panic(panicked)
 	}
@@ -122,6 +126,9 @@ func (x *exchange) answer(u *run) {
 		http.Error(x.w, http.StatusText(http.StatusGatewayTimeout), http.StatusGatewayTimeout)
 	default:
 		restore(h, u.rec.fields)
+		if u.separate {
+			copyTrailers(h, u.rec.header)
+		}
 		status.addTo(h)
 		x.w.WriteHeader(u.rec.status)
 		if len(u.rec.body) > 0 {

@@ -40,6 +40,15 @@ func restore(h http.Header, fields []store.Field) {
 	}
 }
 
+// copyTrailers copies the trailers that were set without an announcement.
+func copyTrailers(to, from http.Header) {
+	for name, values := range from {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			to[name] = values
+		}
+	}
+}
+
 // outerFields are what outer middlewares had set before the handler ran. Their slices are kept as they are: a handler that sets
 // the same value anew is told apart by that.
 func outerFields(h http.Header) []store.Field {

@@ -71,8 +71,17 @@ func request(ctx context.Context, target string, fields ...string) *http.Request
 func get(t *testing.T, h http.Handler, target string, fields ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, request(t.Context(), target, fields...))
+	h.ServeHTTP(final{w}, request(t.Context(), target, fields...))
 	return w
+}
+
+// final is a writer that knows of informational responses, as httptest's does not.
+type final struct{ *httptest.ResponseRecorder }
+
+func (w final) WriteHeader(status int) {
+	if status >= http.StatusOK {
+		w.ResponseRecorder.WriteHeader(status)
+	}
 }
 
 // expect checks an answer: its status, its body and fields, given as name and value in turns; a value may be the part of one.

@@ -39,8 +39,17 @@ type recorder struct {
 // Header returns the map that goes out: the fields that outer middlewares set are in it.
 func (rec *recorder) Header() http.Header { return rec.header }
 
-// Unwrap lets http.ResponseController reach the deadlines and full duplex of the client's own writer.
-func (rec *recorder) Unwrap() http.ResponseWriter { return rec.w }
+// Unwrap lets http.ResponseController reach the deadlines and full duplex of the client's own writer, unless the client has been
+// answered by somebody else: then its connection may serve another request already.
+func (rec *recorder) Unwrap() http.ResponseWriter {
+	if rec.u.owner.Load() == ownerGone {
+		return nil
+	}
+	return rec.w
+}
+
+// committed reports whether the client gets the handler's own response, which nothing can replace any more.
+func (rec *recorder) committed() bool { return rec.mode == streaming || rec.mode == teeing }
 
 // WriteHeader relays a 1xx at once and decides at a final status.
 func (rec *recorder) WriteHeader(status int) {
@@ -55,15 +64,20 @@ func (rec *recorder) WriteHeader(status int) {
 	rec.declared = declaredLength(rec.header)
 	rec.fields = snapshot(rec.header)
 	rec.mode = rec.u.decide()
-	if rec.mode == streaming || rec.mode == teeing {
+	if rec.committed() {
 		rec.commit()
 	}
 }
 
 // inform relays an informational response (RFC 9110 §15.2), which is never stored.
 func (rec *recorder) inform(status int) {
-	if rec.w == nil || !rec.u.claim() {
+	rec.u.hints.Lock()
+	defer rec.u.hints.Unlock()
+	if rec.w == nil || rec.u.owner.Load() == ownerGone {
 		return
+	}
+	if rec.u.separate {
+		restore(rec.w.Header(), snapshot(rec.header))
 	}
 	rec.w.WriteHeader(status)
 }
@@ -126,7 +140,7 @@ func (rec *recorder) Write(p []byte) (int, error) {
 
 // admit counts n bytes and refuses them where net/http would, so that holding back changes nothing for the handler.
 func (rec *recorder) admit(n int) error {
-	if rec.mode == streaming || rec.mode == teeing {
+	if rec.committed() {
 		return nil // the client's own writer says it
 	}
 	if !bodyAllowed(rec.status) {
@@ -194,7 +208,7 @@ func (rec *recorder) flushHeld() {
 
 // Hijack gives the connection away; nothing is stored.
 func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if rec.w == nil || !rec.u.claim() {
+	if rec.w == nil || rec.mode == dropping || !rec.u.claim() {
 		return nil, nil, http.ErrNotSupported
 	}
 	conn, rw, err := http.NewResponseController(rec.w).Hijack()

@@ -63,6 +63,11 @@ func (x *exchange) early(s *response) bool {
 	return gap >= float64(s.Terms.Remaining(x.arrived))
 }
 
+// failed reports whether the handler's answer says nothing about what is stored.
+func (u *run) failed() bool {
+	return u.outcome == outStale || u.rec.status >= 500 || u.reason == detailTimeout || u.reason == detailIncomplete
+}
+
 // settle ends a refresh: a panic is logged and goes no further, a failure keeps the response and backs off, and an answer that
 // takes its place without being storable ends it.
 func (u *run) settle(s *response) {
@@ -72,7 +77,7 @@ func (u *run) settle(s *response) {
 	switch {
 	case u.result != nil && u.reason == "":
 		s.failures.Store(0)
-	case u.returned && u.rec.status < 500 && u.outcome != outTimeout && u.outcome != outStale:
+	case u.returned && !u.failed():
 		u.rt.c.tiers.drop(s.Key)
 	default:
 		n := min(s.failures.Add(1)-1, 10)

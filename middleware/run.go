@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,7 @@ type run struct {
 	rec   recorder
 	outer []store.Field
 	owner atomic.Int32 // who answers the client: nobody yet, the run, or no longer the run
+	hints sync.Mutex   // held while an informational response goes out, so that the run is not abandoned meanwhile
 
 	separate   bool // the handler's header map is not the client's, as it may outlive the request
 	validating bool
@@ -189,7 +191,11 @@ func (u *run) claim() bool {
 }
 
 // abandon lets the client be answered by somebody else, where the run has not begun to.
-func (u *run) abandon() bool { return u.owner.CompareAndSwap(ownerOpen, ownerGone) }
+func (u *run) abandon() bool {
+	u.hints.Lock()
+	defer u.hints.Unlock()
+	return u.owner.CompareAndSwap(ownerOpen, ownerGone)
+}
 
 // handOver gives the run back to its own client, whose cancellation counts from now on, and the deadline no more.
 func (u *run) handOver() {
