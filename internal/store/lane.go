@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime/debug"
 	"time"
 )
@@ -33,15 +34,29 @@ func (l *lanes) sendFor(b *batch) error {
 func (l *lanes) lead(ctx context.Context, b *batch) {
 	ctx, cancel := context.WithTimeout(ctx, l.limit)
 	defer cancel()
-	b.err = l.send(ctx, b)
-	if failure(b.cmds) != nil && ctx.Err() != nil {
-		b.err = ctx.Err() // not how the client puts it, a network error
+	if b.err = l.send(ctx, b); b.err == nil {
+		b.err = ended(ctx, failure(b.cmds))
 	}
 	next := l.landed(b)
 	l.release(b)
 	if next != nil {
 		go l.lane(next)
 	}
+}
+
+// ended returns the context's error where that is behind a failure, which the client may put as a network error.
+func ended(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var slow net.Error
+	if errors.As(err, &slow) && slow.Timeout() { // the connection's deadline is the context's, and noticed earlier
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // send executes b. What happened to a command is in the command; the error is for what happened to none.

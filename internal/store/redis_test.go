@@ -94,7 +94,9 @@ func clients(t *testing.T, srv *redistest.Server) map[string]redis.UniversalClie
 	ring := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"one": srv.Addr()}})
 	t.Cleanup(func() { _ = ring.Close() })
 	return map[string]redis.UniversalClient{
-		"client": srv.Client(), "client with contexts": srv.ClientWith(redis.Options{ContextTimeoutEnabled: true}), "ring": ring,
+		"client": srv.Client(), "ring": ring,
+		"client with contexts":             srv.ClientWith(redis.Options{ContextTimeoutEnabled: true}),
+		"client with contexts, no retries": srv.ClientWith(redis.Options{ContextTimeoutEnabled: true, MaxRetries: -1}),
 	}
 }
 
