@@ -120,7 +120,8 @@ func TestInvalidate(t *testing.T) {
 					}
 					here.expect(t, "/items/1", "Miss")
 					here.expect(t, "/items/1", "Hit")
-					old := there.do(http.MethodGet, "/items/1").Body.String()
+					old := here.do(http.MethodGet, "/items/1").Body.String()
+					eventually(t, func() bool { return there.do(http.MethodGet, "/items/1").Body.String() == old })
 					if err := here.Invalidate(context.Background(), tt.purge); err != nil {
 						t.Fatal(err)
 					}

@@ -16,18 +16,21 @@ const maxKeyBytes = 16 << 10
 // appendKey appends the key of a request, or returns the reason why the request has none. docs/keys.md has the format and why
 // two resources never share a key.
 func (rt *route) appendKey(dst []byte, r *http.Request) (key []byte, detail string) {
-	if !strings.HasPrefix(originalPath(r), "/") {
+	path := originalPath(r)
+	if !strings.HasPrefix(path, "/") {
 		return dst, detailPath
 	}
 	dst = append(dst, rt.keyPrefix...)
 	if rt.name == "" {
-		dst = rt.appendTarget(dst, r)
-		dst = append(dst, '(')
+		if !rt.anyHost {
+			dst = appendHost(dst, r)
+		}
+		dst = append(append(dst, path...), '(')
 	} else {
 		dst = append(append(dst, rt.keyName...), '(')
-		dst = rt.appendResource(dst, r)
+		dst = rt.appendResource(dst, r, path)
 	}
-	if rewritten(r) {
+	if rewritten(r, path) {
 		dst = append(separated(dst), "path:"...)
 		dst = keybuilder.AppendText(dst, r.URL.EscapedPath())
 	}
@@ -74,18 +77,30 @@ func appendHost(dst []byte, r *http.Request) []byte {
 	if r.TLS != nil {
 		dst = append(dst, "https://"...)
 	}
-	for i := range len(r.Host) {
-		switch c := r.Host[i]; {
-		case 'A' <= c && c <= 'Z':
+	host, start := r.Host, 0
+	for i := range len(host) {
+		c := host[i]
+		if !oddInHost[c] && (c != ':' || i < len(host)-1) {
+			continue
+		}
+		dst = append(dst, host[start:i]...)
+		start = i + 1
+		if 'A' <= c && c <= 'Z' {
 			dst = append(dst, c+('a'-'A'))
-		case c <= ' ', c == '/', c == '(', c == ')', c == ',', c == '=', c == '%', c == 0x7f, c == ':' && i == len(r.Host)-1:
+		} else {
 			dst = append(dst, '%', upperHex[c>>4], upperHex[c&15])
-		default:
-			dst = append(dst, c)
 		}
 	}
-	return dst
+	return append(dst, host[start:]...)
 }
+
+// oddInHost are the bytes of a host that do not go into a key as they are.
+var oddInHost = func() (odd [256]bool) {
+	for c := range odd {
+		odd[c] = c <= ' ' || c == 0x7f || 'A' <= c && c <= 'Z' || strings.IndexByte("/(),=%", byte(c)) >= 0
+	}
+	return odd
+}()
 
 const upperHex = "0123456789ABCDEF"
 
@@ -108,8 +123,7 @@ func originalPath(r *http.Request) string {
 
 // rewritten reports whether an outer middleware replaced the path by one that is not simply the end of the original
 // (http.StripPrefix), so that the original no longer says which resource is meant.
-func rewritten(r *http.Request) bool {
-	original := originalPath(r)
+func rewritten(r *http.Request, original string) bool {
 	if original == r.URL.Path {
 		return strings.Contains(original, "%") // or it would differ, being unescaped
 	}
@@ -118,13 +132,13 @@ func rewritten(r *http.Request) bool {
 
 // appendResource appends what stands for the path in a named route's key: the host, then the wildcards of the pattern; where
 // these do not give back the path, the path takes their place.
-func (rt *route) appendResource(dst []byte, r *http.Request) []byte {
+func (rt *route) appendResource(dst []byte, r *http.Request, original string) []byte {
 	if !rt.anyHost {
 		dst = appendHost(append(dst, "host="...), r)
 	}
 	p := rt.pattern(r.Pattern)
-	if !p.expands(r, originalPath(r)) {
-		return keybuilder.AppendText(append(separated(dst), "path="...), originalPath(r))
+	if !p.expands(r, original) {
+		return keybuilder.AppendText(append(separated(dst), "path="...), original)
 	}
 	for _, name := range p.wildcards {
 		dst = append(keybuilder.AppendName(separated(dst), name), '=')

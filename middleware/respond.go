@@ -20,18 +20,24 @@ type reply struct {
 func (x *exchange) serve(s *response, how reply, now time.Time) {
 	h := x.w.Header()
 	f := s.at(x.rt, now)
-	for i := range s.fields {
-		if f := &s.fields[i]; !how.filled || h[f.Name] == nil {
-			put(h, f)
-		}
-	}
-	x.putFace(h, s, f, how)
 	status, body := s.Status, s.Body
+	short := x.conditional && status == http.StatusOK && x.notModified(s)
+	empty := len(h) == 0 // nobody has set anything: there is nothing to add to or to remove
+	for i := range s.fields {
+		f := &s.fields[i]
+		if how.filled && h[f.Name] != nil || short && describesContent(f.Name, s.hasTag) {
+			continue
+		}
+		put(h, f, empty)
+	}
+	x.putFace(h, s, f, how, empty)
 	switch {
-	case x.conditional && s.Status == http.StatusOK && x.notModified(s):
+	case short:
 		status, body = http.StatusNotModified, nil
-		stripContent(h)
-	case x.ranged && s.Status == http.StatusOK:
+		if !empty {
+			stripContent(h)
+		}
+	case x.ranged && status == http.StatusOK:
 		status, body = x.part(s, f)
 	case s.length != nil:
 		h["Content-Length"] = s.length
@@ -43,54 +49,58 @@ func (x *exchange) serve(s *response, how reply, now time.Time) {
 }
 
 // putFace sets the fields that change with the clock and with the way the response is served.
-func (x *exchange) putFace(h http.Header, s *response, f *face, how reply) {
+func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty bool) {
+	c := x.rt.c
 	switch {
 	case !how.filled || x.rt.speaksAsOrigin(s):
-		set(h, "Cache-Control", f.cacheControl)
-		set(h, "Expires", f.expires)
-		set(h, "Age", f.age)
+		set(h, "Cache-Control", f.cacheControl, empty)
+		set(h, "Expires", f.expires, empty)
+		set(h, "Age", f.age, empty)
 	case s.Terms.Private:
-		set(h, "Cache-Control", f.cacheControl)
+		set(h, "Cache-Control", f.cacheControl, empty)
 	}
-	set(h, "Date", f.date)
+	set(h, "Date", f.date, empty)
 	if x.rt.hasCDN || s.Terms.Private {
-		set(h, "Cdn-Cache-Control", f.cdn)
-	}
-	if name := x.rt.c.opt.Header; name != "-" {
-		if how.hit {
-			h[name] = xHit
-		} else {
-			h[name] = xMiss
-		}
+		set(h, "Cdn-Cache-Control", f.cdn, false) // the handler's is among the stored fields
 	}
 	status := how.status
 	if status == nil {
 		status = f.status
 	}
-	if there := h["Cache-Status"]; len(there) > 0 {
-		status = append(there[:len(there):len(there)], status...)
+	if !empty {
+		if there := h["Cache-Status"]; len(there) > 0 {
+			status = append(there[:len(there):len(there)], status...)
+		}
 	}
 	h["Cache-Status"] = status
+	switch {
+	case c.opt.Header == "-":
+	case how.hit:
+		h[c.opt.Header] = xHit
+	default:
+		h[c.opt.Header] = xMiss
+	}
 	if len(x.rt.vary) > 0 {
 		addVary(h, x.rt.vary)
 	}
-	if x.rt.c.opt.AnnounceTags && len(s.Tags) > 0 {
+	if c.opt.AnnounceTags && len(s.Tags) > 0 {
 		announce(h, s.Tags)
 	}
 }
 
-// set assigns values that are clipped to their length, or removes the field.
-func set(h http.Header, name string, values []string) {
-	if values == nil {
+// set assigns values that are clipped to their length, or removes the field, unless the header was empty anyway.
+func set(h http.Header, name string, values []string, empty bool) {
+	switch {
+	case values != nil:
+		h[name] = values
+	case !empty:
 		delete(h, name)
-		return
 	}
-	h[name] = values
 }
 
 // put replays a stored field as the handler left it: in the place of what an outer middleware set, or behind it.
-func put(h http.Header, f *store.Field) {
-	if f.Append {
+func put(h http.Header, f *store.Field, empty bool) {
+	if f.Append && !empty {
 		if there := h[f.Name]; len(there) > 0 {
 			h[f.Name] = append(there[:len(there):len(there)], f.Values...)
 			return
@@ -112,13 +122,23 @@ func (x *exchange) notModified(s *response) bool {
 	return len(lines) == 1 && !policy.ModifiedSince(lines[0], s.lastModified, first(s.date))
 }
 
-// stripContent removes from a 304 what describes content (RFC 9110 §15.4.5).
-func stripContent(h http.Header) {
-	for _, name := range [...]string{"Content-Type", "Content-Encoding", "Content-Language", "Content-Length"} {
-		delete(h, name)
+// describesContent reports whether a field has no place in a 304 (RFC 9110 §15.4.5).
+func describesContent(name string, hasTag bool) bool {
+	switch name {
+	case "Content-Type", "Content-Encoding", "Content-Language", "Content-Length":
+		return true
+	case "Last-Modified":
+		return hasTag
 	}
-	if len(h["Etag"]) > 0 {
-		delete(h, "Last-Modified")
+	return false
+}
+
+// stripContent removes from a 304 what others have set of such fields.
+func stripContent(h http.Header) {
+	for name := range h {
+		if describesContent(name, len(h["Etag"]) > 0) {
+			delete(h, name)
+		}
 	}
 }
 

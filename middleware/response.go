@@ -34,6 +34,7 @@ type response struct {
 }
 
 // face is what of a response changes with the clock, good for one second of the clock, one of the response's age, and one route.
+// It is one allocation, with another for the texts: it is made anew for every response and second that is asked for.
 type face struct {
 	rt           *route
 	second       int64
@@ -44,6 +45,13 @@ type face struct {
 	date         []string
 	age          []string // nil: none is sent
 	status       []string // Cache-Status of a hit
+	values       [6]string
+}
+
+// one returns s as the values of a field, in the i-th place of those that the face holds.
+func (f *face) one(i int, s string) []string {
+	f.values[i] = s
+	return f.values[i : i+1 : i+1]
 }
 
 // newResponse takes ownership of e.
@@ -111,18 +119,21 @@ func (s *response) render(rt *route, second, age int64) *face {
 	if rt.c.opt.StatusKey {
 		status.key = s.Key
 	}
-	f.status = append(s.upstream[:len(s.upstream):len(s.upstream)], status.String())
+	f.status = f.one(0, status.String())
+	if len(s.upstream) > 0 {
+		f.status = append(s.upstream[:len(s.upstream):len(s.upstream)], f.status...)
+	}
 	if rt.speaksAsOrigin(s) {
 		rt.speakAsOrigin(f, s, max(remaining, 0))
 	} else {
 		f.cacheControl, f.expires, f.date = s.cacheControl, s.expires, s.date
-		f.age = []string{strconv.FormatInt(age, 10)}
+		f.age = f.one(1, strconv.FormatInt(age, 10))
 		if s.Terms.Private {
-			f.cacheControl = []string{s.clientControl("")}
+			f.cacheControl = f.one(2, s.clientControl(""))
 		}
 	}
 	if rt.hasCDN && !s.Terms.Private {
-		f.cdn = []string{maxAge(int64(rt.cdn / time.Second))}
+		f.cdn = f.one(3, maxAge(int64(rt.cdn/time.Second)))
 	}
 	return f
 }
@@ -141,17 +152,38 @@ func (rt *route) purgeable(s *response) bool {
 }
 
 func (rt *route) speakAsOrigin(f *face, s *response, remaining int64) {
-	f.date = []string{httpDate(f.second)}
+	f.date = f.one(4, dates.at(f.second))
 	told := remaining
 	if rt.hasBrowser {
 		told = int64(rt.browser / time.Second)
 	}
 	if rt.purgeable(s) || rt.hasBrowser && told == 0 {
-		f.cacheControl = []string{s.clientControl("no-cache")}
+		f.cacheControl = f.one(2, s.clientControl("no-cache"))
 		return
 	}
-	f.cacheControl = []string{s.clientControl(maxAge(told))}
-	f.expires = []string{httpDate(f.second + told)}
+	f.cacheControl = f.one(2, s.clientControl(maxAge(told)))
+	f.expires = f.one(5, dates.at(f.second+told))
+}
+
+// dateTable remembers the dates that were formatted last: the present one is every response's, and what ends at one time was
+// often stored at one time. The zero value is ready.
+type dateTable [256]atomic.Pointer[dateText]
+
+type dateText struct {
+	second int64
+	text   string
+}
+
+var dates dateTable
+
+func (t *dateTable) at(second int64) string {
+	slot := &t[uint64(second)%uint64(len(t))]
+	if d := slot.Load(); d != nil && d.second == second {
+		return d.text
+	}
+	d := &dateText{second, httpDate(second)}
+	slot.Store(d)
+	return d.text
 }
 
 func maxAge(seconds int64) string { return "max-age=" + strconv.FormatInt(seconds, 10) }
@@ -169,6 +201,9 @@ func (s *response) clientControl(freshness string) string {
 			return s.Terms.Private
 		}
 		return false
+	}
+	if len(s.cacheControl) == 0 && !s.Terms.Private {
+		return freshness
 	}
 	var add []string
 	if freshness != "" {

@@ -3,7 +3,6 @@ package middleware
 import (
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // Why a request was not answered from the store, in the words of Cache-Status (RFC 9211 §2.2).
@@ -57,28 +56,23 @@ type cacheStatus struct {
 }
 
 func (s cacheStatus) String() string {
-	var b strings.Builder
-	b.WriteString(cacheName)
+	b := append(make([]byte, 0, 128), cacheName...)
 	if s.fwd == "" {
-		b.WriteString("; hit; ttl=")
-		b.WriteString(strconv.FormatInt(s.ttl, 10))
+		b = strconv.AppendInt(append(b, "; hit; ttl="...), s.ttl, 10)
 	} else {
-		b.WriteString("; fwd=")
-		b.WriteString(s.fwd)
+		b = append(append(b, "; fwd="...), s.fwd...)
 	}
 	if s.fwdStatus != 0 {
-		b.WriteString("; fwd-status=")
-		b.WriteString(strconv.Itoa(s.fwdStatus))
+		b = strconv.AppendInt(append(b, "; fwd-status="...), int64(s.fwdStatus), 10)
 	}
 	if s.stored {
-		b.WriteString("; stored")
+		b = append(b, "; stored"...)
 	}
 	if s.collapsed {
-		b.WriteString("; collapsed")
+		b = append(b, "; collapsed"...)
 	}
-	writeText(&b, "; detail=", s.detail)
-	writeString(&b, "; key=", s.key)
-	return b.String()
+	b = appendTokenOrString(b, "; detail=", s.detail)
+	return string(appendString(b, "; key=", s.key))
 }
 
 func (s cacheStatus) list() []string { return []string{s.String()} }
@@ -88,33 +82,29 @@ func (s cacheStatus) addTo(h http.Header) {
 	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], s.String())
 }
 
-// writeText writes a token as it is and anything else as a string (RFC 9651 §3.3).
-func writeText(b *strings.Builder, param, s string) {
-	if s != "" && token(s) && (s[0] == '*' || s[0]|0x20 >= 'a' && s[0]|0x20 <= 'z') {
-		b.WriteString(param)
-		b.WriteString(s)
-		return
+// appendTokenOrString writes a token as it is and anything else as a string (RFC 9651 §3.3).
+func appendTokenOrString(b []byte, param, s string) []byte {
+	if token(s) && (s[0] == '*' || s[0]|0x20 >= 'a' && s[0]|0x20 <= 'z') {
+		return append(append(b, param...), s...)
 	}
-	writeString(b, param, s)
+	return appendString(b, param, s)
 }
 
-// writeString writes s as a structured-field string; what cannot stand in one becomes a question mark.
-func writeString(b *strings.Builder, param, s string) {
+// appendString writes s as a structured-field string; what cannot stand in one becomes a question mark.
+func appendString(b []byte, param, s string) []byte {
 	if s == "" {
-		return
+		return b
 	}
-	b.WriteString(param)
-	b.WriteByte('"')
+	b = append(append(b, param...), '"')
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c < 0x20 || c >= 0x7f:
-			b.WriteByte('?')
+			b = append(b, '?')
 		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
+			b = append(b, '\\', c)
 		default:
-			b.WriteByte(c)
+			b = append(b, c)
 		}
 	}
-	b.WriteByte('"')
+	return append(b, '"')
 }
