@@ -59,7 +59,7 @@ func TestNeverStored(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := openCache(t, larder.Options{MaxBodyBytes: 100})
 			h := c.OneHour(tt.rules...)(tt.handler)
-			bare := ask(t, http.HandlerFunc(tt.handler.answer), "/", tt.fields...)
+			bare := ask(t, tt.handler.answer, "/", tt.fields...)
 			for n := range 3 {
 				got := ask(t, h, "/", tt.fields...)
 				if got.status != bare.status || got.body != bare.body || tt.handler.runs.Load() != int64(n+1) {
@@ -175,7 +175,7 @@ func TestLifetimes(t *testing.T) {
 				if got := ask(t, h, "/"); !got.hit() {
 					t.Errorf("too short: %v", got)
 				}
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				if got := ask(t, h, "/"); got.hit() {
 					t.Errorf("too long: %v", got)
 				}
