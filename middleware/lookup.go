@@ -10,30 +10,60 @@ import (
 	"github.com/larderhq/larder/internal/store"
 )
 
-// find returns the stored response that the request selects, or why there is none: uri-miss or vary-miss.
-func (x *exchange) find() (s *response, fwd string) {
+// find returns the stored response that the request selects and how it may answer, or why there is none: uri-miss or vary-miss.
+// Where what memory has will not do, another replica may have stored since.
+func (x *exchange) find() (s *response, v policy.Verdict, fwd string) {
+	s, fwd = x.inMemory()
+	if v = x.judge(s, x.arrived); v != policy.Validate || x.rt.c.tiers.remote == nil {
+		return s, v, fwd
+	}
+	there, why := x.inRemote()
+	switch w := x.judge(there, x.arrived); {
+	case w != policy.Validate:
+		x.rt.c.tiers.remember(there)
+		return there, w, why
+	case x.state(s) == invalidation.Invalid:
+		return there, w, why
+	}
+	return s, v, fwd
+}
+
+func (x *exchange) inMemory() (s *response, fwd string) {
 	t := &x.rt.c.tiers
 	if s = t.load(x.key); s != nil {
 		return s, ""
 	}
-	fwd, tried := fwdURIMiss, ""
-	if v := t.index(x.key); v != nil {
-		key := x.variantKey(v.Names)
-		if s = x.load(key); s != nil {
+	v := t.index(x.key)
+	if v == nil {
+		return nil, fwdURIMiss
+	}
+	if s = t.load(x.variantKey(v.Names)); s != nil {
+		return s, ""
+	}
+	return nil, fwdVaryMiss
+}
+
+// inRemote takes one round trip for a key without variants, or for a variant that is known here.
+func (x *exchange) inRemote() (s *response, fwd string) {
+	tried := ""
+	fwd = fwdURIMiss
+	if v := x.rt.c.tiers.index(x.key); v != nil {
+		tried = string(x.variantKey(v.Names))
+		if s = x.fetch(tried); s != nil && s.Variants == nil {
 			return s, ""
 		}
-		fwd, tried = fwdVaryMiss, string(key)
-	}
-	if t.remote == nil {
-		return nil, fwd
+		fwd = fwdVaryMiss
 	}
 	s = x.fetch(string(x.key))
-	if s == nil || s.Variants == nil {
-		return s, fwd
+	switch {
+	case s == nil:
+		return nil, fwd
+	case s.Variants == nil:
+		return s, ""
 	}
 	// The fleet may know of other selecting fields than this process did.
-	if key := x.variantKey(s.Variants.Names); string(key) != tried {
-		if s = x.load(key); s != nil {
+	if key := string(x.variantKey(s.Variants.Names)); key != tried {
+		if s = x.fetch(key); s != nil && s.Variants == nil {
 			return s, ""
 		}
 	}
@@ -52,19 +82,7 @@ func (x *exchange) recall() *response {
 	return nil
 }
 
-// load finds a response in memory, else in the remote tier.
-func (x *exchange) load(key []byte) *response {
-	t := &x.rt.c.tiers
-	if s := t.load(key); s != nil || t.remote == nil {
-		return s
-	}
-	if s := x.fetch(string(key)); s != nil && s.Variants == nil {
-		return s
-	}
-	return nil
-}
-
-// fetch asks the remote tier and remembers what it finds; an index comes as a response with Variants.
+// fetch asks the remote tier; an index, which it remembers, comes as a response with Variants.
 func (x *exchange) fetch(key string) *response {
 	t := &x.rt.c.tiers
 	if s, found := t.remote.pending(key); found {
@@ -81,7 +99,6 @@ func (x *exchange) fetch(key string) *response {
 	}
 	s := newResponse(e)
 	s.stamp = e.Position.Stamp(x.rt.selectors(x.r, string(x.key), e))
-	t.remember(s)
 	return s
 }
 

@@ -61,7 +61,7 @@ func (x *exchange) once(key string) (l *lease, s *response) {
 	deadline := x.arrived.Add(takeover)
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		l, ok := c.acquire(x.r.Context(), key)
-		if s, _ = x.find(); x.judge(s, x.arrived) == policy.Fresh {
+		if s, v, _ := x.find(); v == policy.Fresh {
 			l.release(nil)
 			return nil, s
 		}

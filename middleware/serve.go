@@ -37,8 +37,8 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.pass(fwdBypass, detail)
 		return
 	}
-	s, fwd := x.find()
-	switch x.judge(s, x.arrived) {
+	s, verdict, fwd := x.find()
+	switch verdict {
 	case policy.Fresh, policy.StaleAllowed:
 		x.hit(s)
 		if rt.ahead && x.early(s) {
@@ -129,7 +129,8 @@ func (x *exchange) collapse(s *response, fwd string) {
 				x.late(f.s, fwd)
 				return
 			}
-			if s, _ = x.find(); x.judge(s, x.arrived) == policy.Fresh {
+			var v policy.Verdict
+			if s, v, _ = x.find(); v == policy.Fresh {
 				x.late(s, fwd)
 				return
 			}
