@@ -36,7 +36,7 @@ func (x *exchange) lead(f *flight, s *response, fwd string) {
 
 // leadFleet leads a flight where the route may ask for one in the whole fleet.
 func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
-	if !x.rt.once || x.rt.c.leases == nil {
+	if !x.rt.once || !x.rt.c.hasLeases() {
 		x.lead(f, s, fwd)
 		return
 	}

@@ -20,7 +20,6 @@ type Cache struct {
 	builder keybuilder.Builder
 	tiers   tiers
 	log     *invalidation.Log
-	leases  *store.Redis // nil: there is no fleet to share runs with
 	stats   counters
 
 	flights    flights
@@ -57,7 +56,6 @@ func New(o Options) (*Cache, error) {
 	}
 	if bytes != nil {
 		bytes = store.WithTimeout(bytes, c.opt.StoreTimeout)
-		c.leases = leaseStore(bytes)
 		c.tiers.remote = newRemote(bytes, c.logger, &c.stats)
 	}
 	c.log = invalidation.New(invalidation.Config{

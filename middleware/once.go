@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/larderhq/larder/internal/policy"
-	"github.com/larderhq/larder/internal/store"
 )
 
 const (
@@ -28,7 +27,7 @@ func (c *Cache) acquire(ctx context.Context, key string) (l *lease, ok bool) {
 	token := rand.Text()
 	var free bool
 	err := c.tiers.remote.guard(c.tiers.remote.writes, func() (err error) {
-		free, err = c.leases.Acquire(ctx, key, token, leaseTime)
+		free, err = c.tiers.remote.batches.Acquire(ctx, key, token, leaseTime)
 		return err
 	})
 	switch {
@@ -49,7 +48,7 @@ func (l *lease) release(saved <-chan struct{}) {
 		if saved != nil {
 			<-saved
 		}
-		if err := l.c.leases.Release(context.Background(), l.key, l.token); err != nil {
+		if err := l.c.tiers.remote.batches.Release(context.Background(), l.key, l.token); err != nil {
 			l.c.logger.Debug("larder: lease not released, it runs out", "key", l.key, "error", err)
 		}
 	})
@@ -83,8 +82,5 @@ func (x *exchange) sleep(d time.Duration) bool {
 	}
 }
 
-// leaseStore returns what gives leases, where the cache has it.
-func leaseStore(bytes store.Bytes) *store.Redis {
-	r, _ := bytes.(*store.Redis)
-	return r
-}
+// hasLeases reports whether there is a Redis to share runs through.
+func (c *Cache) hasLeases() bool { return c.tiers.remote != nil && c.tiers.remote.batches != nil }

@@ -33,7 +33,7 @@ func (x *exchange) refresh(s *response) {
 		return
 	}
 	u := x.newRun(f, s, fwdStale)
-	u.purpose = toRefresh
+	u.purpose, u.asked = toRefresh, nil // it is nobody's in particular
 	u.rec.w, u.rec.header, u.outer = nil, make(http.Header), nil
 	u.prepare(true)
 	c.goBackground(func() {
@@ -44,7 +44,7 @@ func (x *exchange) refresh(s *response) {
 
 // runAlone runs a refresh, unless another replica of the fleet does.
 func (u *run) runAlone(s *response) {
-	if u.rt.once && u.rt.c.leases != nil {
+	if u.rt.once && u.rt.c.hasLeases() {
 		l, ok := u.rt.c.acquire(u.ctx, u.flight.key)
 		if !ok {
 			u.returned = true

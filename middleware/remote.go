@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,12 +19,15 @@ const (
 	breakerProbe    = time.Second
 	// writeQueue bounds the writes behind responses; beyond it they are dropped and counted.
 	writeQueue = 1024
+	// writeBatch is how many go to Redis together.
+	writeBatch = 32
 )
 
 // remote is the byte tier: Redis or a store of the user's own, behind a time-out, breakers and a queue for writes.
 // Its errors never reach a request.
 type remote struct {
 	bytes         store.Bytes
+	batches       *store.Redis // bytes, where it takes several values at once
 	reads, writes *gobreaker.TwoStepCircuitBreaker[struct{}]
 	log           *slog.Logger
 	stats         *counters
@@ -47,6 +51,7 @@ type write struct {
 func newRemote(bytes store.Bytes, log *slog.Logger, stats *counters) *remote {
 	r := &remote{bytes: bytes, log: log, stats: stats, waiting: make(map[string]*write), idle: make(chan struct{})}
 	close(r.idle)
+	r.batches, _ = bytes.(*store.Redis)
 	r.reads, r.writes = newBreaker("reads"), newBreaker("writes")
 	return r
 }
@@ -143,22 +148,23 @@ func (r *remote) enqueue(w *write) <-chan struct{} {
 }
 
 func (r *remote) work() {
-	for w := r.next(nil); w != nil; w = r.next(w) {
-		err := r.guard(r.writes, func() error { return r.write(w) })
+	for list := r.next(nil); list != nil; list = r.next(list) {
+		err := r.guard(r.writes, func() error { return r.write(list) })
 		if err != nil {
-			r.stats.dropped.Add(1)
+			r.stats.dropped.Add(int64(len(list)))
 		}
 	}
 }
 
-// next takes a write off the queue after the one that is done, or ends the work.
-func (r *remote) next(finished *write) *write {
+// next takes writes off the queue after those that are done, or ends the work. Those that it returns are for different keys,
+// and a deletion comes alone.
+func (r *remote) next(finished []*write) []*write {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if finished != nil {
-		close(finished.done)
-		if r.waiting[finished.key] == finished {
-			delete(r.waiting, finished.key)
+	for _, w := range finished {
+		close(w.done)
+		if r.waiting[w.key] == w {
+			delete(r.waiting, w.key)
 		}
 	}
 	if len(r.queue) == 0 {
@@ -166,18 +172,31 @@ func (r *remote) next(finished *write) *write {
 		close(r.idle)
 		return nil
 	}
-	w := r.queue[0]
-	r.queue[0] = nil
-	r.queue = r.queue[1:]
-	return w
+	n := 1
+	for n < len(r.queue) && n < writeBatch && r.batches != nil && r.queue[n-1].s != nil && r.queue[n].s != nil &&
+		!slices.ContainsFunc(r.queue[:n], func(w *write) bool { return w.key == r.queue[n].key }) {
+		n++
+	}
+	list := slices.Clone(r.queue[:n])
+	clear(r.queue[:n])
+	r.queue = r.queue[n:]
+	return list
 }
 
-func (r *remote) write(w *write) error {
-	ctx := context.Background() // the store has a time-out of its own, and the request may be over
-	if w.s == nil {
+func (r *remote) write(list []*write) error {
+	ctx := context.Background() // the store has a time-out of its own, and the requests may be over
+	w := list[0]
+	switch {
+	case w.s == nil:
 		return r.bytes.Delete(ctx, w.key)
+	case len(list) == 1:
+		return r.bytes.Set(ctx, w.key, store.Encode(w.s.Entry), w.ttl)
 	}
-	return r.bytes.Set(ctx, w.key, store.Encode(w.s.Entry), w.ttl)
+	items := make([]store.Item, len(list))
+	for i, w := range list {
+		items[i] = store.Item{Key: w.key, Value: store.Encode(w.s.Entry), TTL: w.ttl}
+	}
+	return r.batches.SetAll(ctx, items)
 }
 
 // wait lets writes finish, until the context ends.

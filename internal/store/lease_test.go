@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -37,4 +38,29 @@ func TestLease(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	acquire("d", time.Minute, false)
+}
+
+func TestSetAll(t *testing.T) {
+	server := redistest.Start(t)
+	r := store.NewRedis(server.Client())
+	ctx := context.Background()
+	items := []store.Item{
+		{Key: "a", Value: []byte("1"), TTL: time.Minute},
+		{Key: "none", Value: []byte("x"), TTL: time.Microsecond},
+		{Key: "b", Value: []byte("2"), TTL: time.Hour},
+	}
+	if err := r.SetAll(ctx, items); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"a": "1", "b": "2"} {
+		if got, err := r.Get(ctx, key); err != nil || string(got) != want {
+			t.Errorf("Get(%s) = %q, %v; want %q", key, got, err, want)
+		}
+	}
+	if _, err := r.Get(ctx, "none"); !errors.Is(err, store.ErrMiss) {
+		t.Errorf("what lives for less than a millisecond is stored: %v", err)
+	}
+	if ttl := server.Client().PTTL(ctx, "b").Val(); ttl <= time.Minute || ttl > time.Hour {
+		t.Errorf("TTL %v", ttl)
+	}
 }

@@ -52,6 +52,25 @@ func (r *Redis) Set(ctx context.Context, key string, value []byte, ttl time.Dura
 	return wrapRedis("set", r.lanes.do(ctx, len(value), cmd))
 }
 
+// Item is a value to store.
+type Item struct {
+	Key   string
+	Value []byte
+	TTL   time.Duration
+}
+
+// SetAll is Set for several values, in one batch; it returns the first error.
+func (r *Redis) SetAll(ctx context.Context, items []Item) error {
+	cmds, bytes := make([]redis.Cmder, 0, len(items)), 0
+	for _, it := range items {
+		if it.TTL >= time.Millisecond {
+			cmds = append(cmds, redis.NewStatusCmd(ctx, "set", RedisKey(it.Key), it.Value, "px", it.TTL.Milliseconds()))
+			bytes += len(it.Value)
+		}
+	}
+	return wrapRedis("set", r.lanes.do(ctx, bytes, cmds...))
+}
+
 // Delete forgets keys with one UNLINK each, as a cluster keeps them in different slots.
 func (r *Redis) Delete(ctx context.Context, keys ...string) error {
 	cmds := make([]redis.Cmder, len(keys))
