@@ -50,7 +50,8 @@ func FuzzKeys(f *testing.F) {
 				continue
 			}
 			va, vb := visible(rt.fillRequest(ra.Context(), ra)), visible(rt.fillRequest(rb.Context(), rb))
-			if va != vb && !(rt.name != "" && string(rt.appendTarget(nil, ra)) != string(rt.appendTarget(nil, rb))) {
+			sameTarget := string(rt.appendTarget(nil, ra)) == string(rt.appendTarget(nil, rb)) // compared on reuse, where there is a name
+			if va != vb && (rt.name == "" || sameTarget) {
 				t.Errorf("route %d: one key %s for\n%s and\n%s", i, ka, va, vb)
 			}
 		}

@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -130,8 +131,8 @@ func TestPanicIsNotStored(t *testing.T) {
 	for n := range 2 {
 		func() {
 			defer func() {
-				if v := recover(); v != http.ErrAbortHandler {
-					t.Errorf("recovered %v", v)
+				if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+					t.Errorf("recovered %v", err)
 				}
 			}()
 			ask(t, h, "/")
