@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -97,10 +96,10 @@ func (b *batch) received() (bytes, values int) {
 	return bytes, values
 }
 
-// failure is the first error of commands, other than that there is nothing under a key.
+// failure is the first error of commands.
 func failure(cmds []redis.Cmder) error {
 	for _, cmd := range cmds {
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+		if err := cmd.Err(); err != nil {
 			return err
 		}
 	}

@@ -234,6 +234,24 @@ func TestLanesCallersLeaveAlone(t *testing.T) {
 	})
 }
 
+func TestLanesDoNotSendForTheCancelled(t *testing.T) {
+	t.Parallel()
+	bothKinds(t, func(t *testing.T, open func(*wire, time.Duration) store.Bytes) {
+		w := &wire{}
+		s := open(w, time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		for what, err := range calls(ctx, s) {
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if sent := w.batches(); len(sent) > 0 {
+			t.Errorf("sent %q", sent)
+		}
+	})
+}
+
 func TestLanesDoNotSendWhatNobodyWaitsFor(t *testing.T) {
 	t.Parallel()
 	bothKinds(t, func(t *testing.T, open func(*wire, time.Duration) store.Bytes) {
