@@ -26,7 +26,7 @@ type lease struct {
 func (c *Cache) acquire(ctx context.Context, key string) (l *lease, ok bool) {
 	token := rand.Text()
 	var free bool
-	err := c.tiers.remote.guard(c.tiers.remote.writes, func() (err error) {
+	err := c.tiers.remote.guard(ctx, c.tiers.remote.writes, func() (err error) {
 		free, err = c.tiers.remote.batches.Acquire(ctx, key, token, leaseTime)
 		return err
 	})

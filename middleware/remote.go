@@ -62,14 +62,17 @@ func newBreaker(name string) *gobreaker.TwoStepCircuitBreaker[struct{}] {
 		Timeout:      breakerProbe,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
 		IsSuccessful: func(err error) bool { return err == nil || isMiss(err) },
-		IsExcluded:   func(err error) bool { return errors.Is(err, context.Canceled) },
+		IsExcluded:   func(err error) bool { return errors.Is(err, errImpatient) },
 	})
 }
+
+// errImpatient says that it was the caller's own time that ended, which tells nothing about the store.
+var errImpatient = errors.New("larder: the request ended before the store answered")
 
 // get returns the entry under key, or nil: it is not there, cannot be read, or the store cannot be asked.
 func (r *remote) get(ctx context.Context, key string) *store.Entry {
 	var value []byte
-	err := r.guard(r.reads, func() (err error) {
+	err := r.guard(ctx, r.reads, func() (err error) {
 		value, err = r.bytes.Get(ctx, key)
 		return err
 	})
@@ -86,19 +89,21 @@ func (r *remote) get(ctx context.Context, key string) *store.Entry {
 }
 
 // guard runs f behind a breaker and keeps count of what comes of it.
-func (r *remote) guard(b *gobreaker.TwoStepCircuitBreaker[struct{}], f func() error) error {
+func (r *remote) guard(ctx context.Context, b *gobreaker.TwoStepCircuitBreaker[struct{}], f func() error) error {
 	report, err := b.Allow()
 	if err != nil {
 		return err
 	}
-	err = f()
+	if err = f(); err != nil && ctx.Err() != nil {
+		err = errImpatient
+	}
 	report(err)
 	switch {
 	case err == nil || isMiss(err):
 		if r.down.Load() && r.down.CompareAndSwap(true, false) {
 			r.log.Info("larder: store is back", "store", b.Name())
 		}
-	case !errors.Is(err, context.Canceled):
+	case !errors.Is(err, errImpatient):
 		r.stats.storeErrors.Add(1)
 		if r.down.CompareAndSwap(false, true) {
 			r.log.Warn("larder: store lost, handlers answer until it is back", "store", b.Name(), "error", err)
@@ -149,7 +154,7 @@ func (r *remote) enqueue(w *write) <-chan struct{} {
 
 func (r *remote) work() {
 	for list := r.next(nil); list != nil; list = r.next(list) {
-		err := r.guard(r.writes, func() error { return r.write(list) })
+		err := r.guard(context.Background(), r.writes, func() error { return r.write(list) })
 		if err != nil {
 			r.stats.dropped.Add(int64(len(list)))
 		}
