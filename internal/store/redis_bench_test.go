@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/larderhq/larder/internal/redistest"
 	"github.com/larderhq/larder/internal/store"
 )
@@ -19,7 +21,9 @@ func BenchmarkGet(b *testing.B) {
 	srv := redistest.Start(b)
 	client := srv.Client()
 	ctx := context.Background()
-	r := store.WithTimeout(store.NewRedis(client), time.Second)
+	r := store.WithTimeout(store.NewRedis(client), time.Minute)
+	heeding := srv.ClientWith(redis.Options{ContextTimeoutEnabled: true})
+	prompt := store.WithTimeout(store.NewRedis(heeding), time.Minute)
 	for _, size := range []int{1 << 10, 64 << 10} {
 		keys := make([]string, 1000)
 		for i := range keys {
@@ -35,6 +39,9 @@ func BenchmarkGet(b *testing.B) {
 			})
 			b.Run(name+"lanes", func(b *testing.B) {
 				run(b, clients, func(i int) error { _, err := r.Get(ctx, keys[i]); return err })
+			})
+			b.Run(name+"lanes, contexts", func(b *testing.B) {
+				run(b, clients, func(i int) error { _, err := prompt.Get(ctx, keys[i]); return err })
 			})
 		}
 	}
