@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/larderhq/larder/etag"
 	"github.com/larderhq/larder/internal/invalidation"
@@ -54,34 +55,46 @@ func (f *face) one(i int, s string) []string {
 	return f.values[i : i+1 : i+1]
 }
 
-// newResponse takes ownership of e.
+// newResponse takes ownership of e, whose fields it puts in another order: those that go out as they are stored come first.
 func newResponse(e *store.Entry) *response {
-	s := &response{Entry: e, fields: make([]store.Field, 0, len(e.Fields))}
-	for _, f := range e.Fields {
-		switch f.Name {
-		case "Cache-Control":
-			s.cacheControl = f.Values
-		case "Expires":
-			s.expires = f.Values
-		case "Date":
-			s.date = f.Values
-		case "Cache-Status":
-			s.upstream = f.Values
-		case "Age", "Content-Length": // reckoned anew
-		case "Etag":
-			s.tag, s.hasTag = etag.ParseOne(first(f.Values))
-			s.fields = append(s.fields, f)
-		case "Last-Modified":
-			s.lastModified = first(f.Values)
-			s.fields = append(s.fields, f)
-		default:
-			s.fields = append(s.fields, f)
+	s := &response{Entry: e}
+	n := 0
+	for i, f := range e.Fields {
+		if s.take(f) {
+			continue
 		}
+		e.Fields[i], e.Fields[n] = e.Fields[n], f
+		n++
 	}
+	s.fields = e.Fields[:n]
 	if bodyAllowed(e.Status) {
 		s.length = []string{strconv.Itoa(len(e.Body))}
 	}
 	return s
+}
+
+// take notes what serving needs of a field, and reports whether that is all that is done with it.
+func (s *response) take(f store.Field) bool {
+	switch f.Name {
+	case "Cache-Control":
+		s.cacheControl = f.Values
+	case "Expires":
+		s.expires = f.Values
+	case "Date":
+		s.date = f.Values
+	case "Cache-Status":
+		s.upstream = f.Values
+	case "Age", "Content-Length": // reckoned anew
+	case "Etag":
+		s.tag, s.hasTag = etag.ParseOne(first(f.Values))
+		return false
+	case "Last-Modified":
+		s.lastModified = first(f.Values)
+		return false
+	default:
+		return false
+	}
+	return true
 }
 
 func first(values []string) string {
@@ -95,11 +108,12 @@ func bodyAllowed(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// size is what the response weighs in the memory tier.
+// size is what the response takes in the memory tier, once it is served as well.
 func (s *response) size() int { return s.Entry.Size() + responseOverhead }
 
-// responseOverhead is what a response holds beside its entry: the struct, the copied field headers, the length.
-const responseOverhead = 160
+// responseOverhead is what a response holds beside its entry: the struct, its face and their texts, the stamp with the selectors,
+// the length. TestMemoryBudgetIsTheHeap measures it.
+const responseOverhead = int(unsafe.Sizeof(response{})+unsafe.Sizeof(face{})+unsafe.Sizeof(invalidation.Stamp{})) + 150
 
 // at returns the face of the response on a route at a time, from its cache where the seconds are the same.
 func (s *response) at(rt *route, now time.Time) *face {
@@ -108,7 +122,9 @@ func (s *response) at(rt *route, now time.Time) *face {
 		return f
 	}
 	f := s.render(rt, second, age)
-	s.face.Store(f)
+	if s.used.Load() > 0 { // a response that nobody has asked for again needs no face of its own
+		s.face.Store(f)
+	}
 	return f
 }
 
