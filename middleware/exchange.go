@@ -149,7 +149,8 @@ func (x *exchange) directives() *policy.RequestDirectives {
 	return &x.asked
 }
 
-// target is the host and path that is asked for.
-func (x *exchange) target() string {
-	return string(x.rt.appendTarget(nil, x.r))
+// target is the host and path that is asked for; good until the next call or variantKey's, which use the same buffer.
+func (x *exchange) target() []byte {
+	x.variant = x.rt.appendTarget(x.variant[:0], x.r)
+	return x.variant
 }

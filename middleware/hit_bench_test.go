@@ -117,6 +117,7 @@ func hitRows(tb testing.TB) []hitRow {
 		{name: "chi", requests: routed, larder: behind},
 		{name: "aroundchi", requests: routed, larder: hour(around)},
 		{name: "twotiers", requests: one, larder: twoTiers(tb)},
+		{name: "named", requests: one, larder: cache.For(larder.OneHour, larder.Name("item"))(page(1 << 10))},
 	}
 	for i := range rows {
 		row := &rows[i]

@@ -132,7 +132,7 @@ func (x *exchange) state(s *response) invalidation.State {
 // mayReuse reports whether a stored response is for this target and, where the request bears credentials, for such requests
 // too (RFC 9111 §3.5).
 func (x *exchange) mayReuse(s *response) bool {
-	return (x.rt.name == "" || s.Target == x.target()) && (x.guarded == "" || s.Terms.Shareable)
+	return (x.rt.name == "" || s.Target == string(x.target())) && (x.guarded == "" || s.Terms.Shareable)
 }
 
 // anyHost stands for the host of an entry that answers for all of them.
