@@ -17,7 +17,7 @@ func (u *run) conclude() {
 	rec := &u.rec
 	late := u.ctx.Err() != nil
 	switch {
-	case late && !rec.committed() && u.mayFallBack(time.Now()):
+	case late && rec.open() && u.mayFallBack(time.Now()):
 		u.fail(detailTimeout, outStale)
 		return
 	case late && rec.status == 0: // an implicit 200 would be a lie

@@ -52,8 +52,8 @@ func (u *run) update(merged http.Header) {
 	e := *u.stale.Entry
 	e.Key, e.Fields, e.Position = "", sorted(merged, u.stale.Fields), u.note.Position
 	e.Tags = u.tags(append(tags, u.stale.Tags...))
+	e.Terms = u.terms
 	if why == "" {
-		e.Terms = u.terms
 		e.Fields = setField(e.Fields, "Date", httpDate(u.responded.Unix()))
 		if u.store(&e) {
 			return
@@ -62,6 +62,9 @@ func (u *run) update(merged http.Header) {
 	}
 	u.result = newResponse(&e)
 	u.refuse(why)
+	if u.guarded == "" { // what is updated may not be stored any more (RFC 9111 §4.3.4, §3)
+		u.rt.c.tiers.drop(u.stale.Key)
+	}
 }
 
 // sorted turns a header into stored fields, each appended or not as it was before.

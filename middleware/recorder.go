@@ -51,6 +51,9 @@ func (rec *recorder) Unwrap() http.ResponseWriter {
 // committed reports whether the client gets the handler's own response, which nothing can replace any more.
 func (rec *recorder) committed() bool { return rec.mode == streaming || rec.mode == teeing }
 
+// open reports whether the response is still to be decided on, or held back.
+func (rec *recorder) open() bool { return rec.mode == undecided || rec.mode == holding }
+
 // WriteHeader relays a 1xx at once and decides at a final status.
 func (rec *recorder) WriteHeader(status int) {
 	switch {

@@ -33,7 +33,7 @@ func (x *exchange) refresh(s *response) {
 		return
 	}
 	u := x.newRun(f, s, fwdStale)
-	u.purpose, u.asked = toRefresh, nil // it is nobody's in particular
+	u.purpose, u.asked, u.guarded = toRefresh, nil, "" // it is nobody's in particular, and bears no credentials
 	u.rec.w, u.rec.header, u.outer = nil, make(http.Header), nil
 	u.prepare(true)
 	c.goBackground(func() {

@@ -61,11 +61,11 @@ const (
 func Store(req Request, res Response, rules Rules) (Terms, Reason) {
 	d, targeted := directivesOf(res.Header, rules.Targets)
 	if reason := refusal(&req, &res, &rules, &d); reason != "" {
-		return Terms{}, reason
+		return received(&res), reason
 	}
 	life, source, named := lifetime(&res, &rules, &d, targeted)
 	if !named && !storableUnnamed(res.Status, &rules, &d) {
-		return Terms{}, ReasonStatus
+		return received(&res), ReasonStatus
 	}
 	t := Terms{
 		Lifetime:       life,
@@ -84,6 +84,11 @@ func Store(req Request, res Response, rules Rules) (Terms, Reason) {
 		t.IfError = window(d.IfError, max(rules.Stale, rules.StaleIfError))
 	}
 	return t, useless(&t, HasValidator(res.Header), rules.FromHeaders)
+}
+
+// received are the terms of a response that is not stored: no more than its age, for the one client that gets it.
+func received(res *Response) Terms {
+	return Terms{InitialAge: initialAge(res), ResponseTime: res.ResponseTime.UnixNano()}
 }
 
 // window is a stale window: the response's own where it names one, else the route's.

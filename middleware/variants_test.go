@@ -1,0 +1,69 @@
+package middleware_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	larder "github.com/larderhq/larder/middleware"
+	"github.com/larderhq/larder/middleware/storetest"
+)
+
+// varying has a variant for every value of Foo.
+func varying(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Vary", "Foo")
+	w.Header().Set("Cache-Control", "max-age=600")
+	_, _ = io.WriteString(w, r.Header.Get("Foo"))
+}
+
+// selected asks for one variant and reports whether it came from the store.
+func selected(t *testing.T, h http.Handler, foo string) (hit bool) {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Foo", foo)
+	h.ServeHTTP(rec, r)
+	if rec.Body.String() != foo {
+		t.Errorf("asked for %q, got %q", foo, rec.Body)
+	}
+	return rec.Header().Get("X-Cache") == "Hit"
+}
+
+// RFC 9111 §4.1 sets no bound, memory does: 64 variants a key, of which the least recently used goes.
+func TestVariantsAreBounded(t *testing.T) {
+	for name, options := range map[string]func() larder.Options{
+		"memory":     func() larder.Options { return larder.Options{} },
+		"byte store": func() larder.Options { return larder.Options{Store: new(storetest.Map)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := options()
+				o.Logger = slog.New(slog.DiscardHandler)
+				cache, err := larder.New(o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = cache.Close() }() // its errors are another test's
+				h := cache.FromHeaders()(http.HandlerFunc(varying))
+				for i := range 64 {
+					selected(t, h, strconv.Itoa(i))
+					time.Sleep(time.Second)
+				}
+				if !selected(t, h, "0") {
+					t.Error("64 variants are too many")
+				}
+				time.Sleep(time.Second)
+				selected(t, h, "64")
+				synctest.Wait()
+				if selected(t, h, "0") != true || selected(t, h, "1") != false {
+					t.Error("the first variant was used last, the second is the one to go")
+				}
+			})
+		})
+	}
+}
