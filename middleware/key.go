@@ -121,13 +121,13 @@ func originalPath(r *http.Request) string {
 	return r.URL.EscapedPath()
 }
 
-// rewritten reports whether an outer middleware replaced the path by one that is not simply the end of the original
-// (http.StripPrefix), so that the original no longer says which resource is meant.
+// rewritten reports whether an outer middleware gave the request another path: http.StripPrefix always does the same, others may
+// go by a header or a cookie, so that the original path alone does not say which resource is meant.
 func rewritten(r *http.Request, original string) bool {
 	if original == r.URL.Path {
 		return strings.Contains(original, "%") // or it would differ, being unescaped
 	}
-	return !strings.HasSuffix(original, r.URL.EscapedPath())
+	return r.URL.EscapedPath() != original
 }
 
 // appendResource appends what stands for the path in a named route's key: the host, then the wildcards of the pattern; where

@@ -13,7 +13,7 @@ import (
 func TestMemoryBudgetIsTheHeap(t *testing.T) {
 	for _, size := range []int{10, 200, 4 << 10, 64 << 10} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			const budget = 16 << 20
+			const budget = 4 << 20
 			cache, err := New(Options{MemoryBytes: budget})
 			if err != nil {
 				t.Fatal(err)

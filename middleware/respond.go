@@ -64,8 +64,11 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 		set(h, "Cdn-Cache-Control", f.cdn, false) // the handler's is among the stored fields
 	}
 	status := how.status
-	if status == nil {
+	switch {
+	case status == nil:
 		status = f.status
+	case !how.filled && len(s.upstream) > 0:
+		status = append(s.upstream[:len(s.upstream):len(s.upstream)], status...)
 	}
 	if !empty {
 		if there := h["Cache-Status"]; len(there) > 0 {

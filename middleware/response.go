@@ -109,7 +109,7 @@ func bodyAllowed(status int) bool {
 }
 
 // size is what the response takes in the memory tier, once it is served as well.
-func (s *response) size() int { return s.Entry.Size() + responseOverhead }
+func (s *response) size() int { return s.Size() + responseOverhead }
 
 // responseOverhead is what a response holds beside its entry: the struct, its face and their texts, the stamp with the selectors,
 // the length. TestMemoryBudgetIsTheHeap measures it.
