@@ -56,7 +56,7 @@ func New(o Options) (*Cache, error) {
 	}
 	if bytes != nil {
 		bytes = store.WithTimeout(bytes, c.opt.StoreTimeout)
-		c.tiers.remote = newRemote(bytes, c.logger, &c.stats)
+		c.tiers.remote = newRemote(bytes, c.opt.StoreTimeout, c.logger, &c.stats)
 	}
 	c.log = invalidation.New(invalidation.Config{
 		Client:  c.opt.Redis,
@@ -126,7 +126,7 @@ func (c *Cache) Close() error {
 	case <-ctx.Done():
 		err = ErrClosing
 	}
-	if c.tiers.remote != nil && c.tiers.remote.wait(ctx) != nil {
+	if c.tiers.remote != nil && c.tiers.remote.close(ctx) != nil {
 		err = ErrClosing
 	}
 	err = errors.Join(err, c.log.Close())

@@ -23,6 +23,7 @@ type exchange struct {
 	conditional bool                     // If-None-Match or If-Modified-Since
 	ranged      bool                     // Range
 	waited      bool                     // for somebody else's run
+	until       time.Time                // when a look into the remote tier has to end
 	guarded     string                   // authorization or cookie: only a response that says so may answer, or be stored
 }
 

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -43,8 +44,10 @@ func (x *exchange) inMemory() (s *response, fwd string) {
 	return nil, fwdVaryMiss
 }
 
-// inRemote takes one round trip for a key without variants, or for a variant that is known here.
+// inRemote takes one round trip for a key without variants, or for a variant that is known here. If it takes several, they have
+// the time of one.
 func (x *exchange) inRemote() (s *response, fwd string) {
+	x.until = time.Time{}
 	tried := ""
 	fwd = fwdURIMiss
 	if v := x.rt.c.tiers.index(x.key); v != nil {
@@ -88,7 +91,9 @@ func (x *exchange) fetch(key string) *response {
 	if s, found := t.remote.pending(key); found {
 		return s
 	}
-	e := t.remote.get(x.r.Context(), key)
+	ctx, cancel := x.remaining()
+	defer cancel()
+	e := t.remote.get(ctx, key)
 	if e == nil {
 		return nil
 	}
@@ -100,6 +105,15 @@ func (x *exchange) fetch(key string) *response {
 	s := newResponse(e)
 	s.stamp = e.Position.Stamp(x.rt.selectors(x.r, string(x.key), e))
 	return s
+}
+
+// remaining is the context of a call to the remote tier. The first has a time-out of its own; those after it have what is left.
+func (x *exchange) remaining() (context.Context, context.CancelFunc) {
+	if x.until.IsZero() {
+		x.until = time.Now().Add(x.rt.c.opt.StoreTimeout)
+		return x.r.Context(), func() {}
+	}
+	return context.WithDeadline(x.r.Context(), x.until)
 }
 
 // variantKey is the key of the request's variant among those that names select; good until the next call.

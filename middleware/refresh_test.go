@@ -67,6 +67,7 @@ func TestRefreshesAreBounded(t *testing.T) {
 		}
 		for range 2 {
 			time.Sleep(slow)
+			synctest.Wait()
 			ask()
 		}
 		time.Sleep(slow)

@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -14,11 +13,9 @@ import (
 )
 
 const (
-	// breakerFailures in a row open a breaker; it probes once every breakerProbe.
-	breakerFailures = 3
-	breakerProbe    = time.Second
-	// writeQueue bounds the writes behind responses; beyond it they are dropped and counted.
-	writeQueue = 1024
+	// writeQueue and writeQueueBytes bound the writes behind responses; beyond them they are dropped and counted.
+	writeQueue      = 1024
+	writeQueueBytes = 64 << 20
 	// writeBatch is how many go to Redis together.
 	writeBatch = 32
 )
@@ -28,12 +25,15 @@ const (
 type remote struct {
 	bytes         store.Bytes
 	batches       *store.Redis // bytes, where it takes several values at once
-	reads, writes *gobreaker.TwoStepCircuitBreaker[struct{}]
+	reads, writes breaker
 	log           *slog.Logger
 	stats         *counters
-	down          atomic.Bool
+	patience      time.Duration // the end of a request before it says nothing about the store
+	down          atomic.Int32  // the bits of the breakers whose last call failed
+	closed        atomic.Bool
 
 	mu      sync.Mutex
+	size    int // of what is queued and being written, in bytes
 	queue   []*write
 	waiting map[string]*write // the last write of each key that is not done yet
 	working bool
@@ -48,29 +48,20 @@ type write struct {
 	done chan struct{}
 }
 
-func newRemote(bytes store.Bytes, log *slog.Logger, stats *counters) *remote {
-	r := &remote{bytes: bytes, log: log, stats: stats, waiting: make(map[string]*write), idle: make(chan struct{})}
+// newRemote returns the tier on bytes, whose calls take no longer than timeout.
+func newRemote(bytes store.Bytes, timeout time.Duration, log *slog.Logger, stats *counters) *remote {
+	r := &remote{bytes: bytes, patience: timeout / 4, log: log, stats: stats, waiting: make(map[string]*write), idle: make(chan struct{})}
 	close(r.idle)
 	r.batches, _ = bytes.(*store.Redis)
-	r.reads, r.writes = newBreaker("reads"), newBreaker("writes")
+	r.reads, r.writes = newBreaker("reads", readsDown), newBreaker("writes", writesDown)
 	return r
 }
 
-func newBreaker(name string) *gobreaker.TwoStepCircuitBreaker[struct{}] {
-	return gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:         name,
-		Timeout:      breakerProbe,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
-		IsSuccessful: func(err error) bool { return err == nil || isMiss(err) },
-		IsExcluded:   func(err error) bool { return errors.Is(err, errImpatient) },
-	})
-}
-
-// errImpatient says that it was the caller's own time that ended, which tells nothing about the store.
-var errImpatient = errors.New("larder: the request ended before the store answered")
-
 // get returns the entry under key, or nil: it is not there, cannot be read, or the store cannot be asked.
 func (r *remote) get(ctx context.Context, key string) *store.Entry {
+	if ctx.Err() != nil || r.closed.Load() {
+		return nil
+	}
 	var value []byte
 	err := r.guard(ctx, r.reads, func() (err error) {
 		value, err = r.bytes.Get(ctx, key)
@@ -88,30 +79,6 @@ func (r *remote) get(ctx context.Context, key string) *store.Entry {
 	return e
 }
 
-// guard runs f behind a breaker and keeps count of what comes of it.
-func (r *remote) guard(ctx context.Context, b *gobreaker.TwoStepCircuitBreaker[struct{}], f func() error) error {
-	report, err := b.Allow()
-	if err != nil {
-		return err
-	}
-	if err = f(); err != nil && ctx.Err() != nil {
-		err = errImpatient
-	}
-	report(err)
-	switch {
-	case err == nil || isMiss(err):
-		if r.down.Load() && r.down.CompareAndSwap(true, false) {
-			r.log.Info("larder: store is back", "store", b.Name())
-		}
-	case !errors.Is(err, errImpatient):
-		r.stats.storeErrors.Add(1)
-		if r.down.CompareAndSwap(false, true) {
-			r.log.Warn("larder: store lost, handlers answer until it is back", "store", b.Name(), "error", err)
-		}
-	}
-	return err
-}
-
 // pending returns what is on its way to the store, so that the process hits at once on what it stored, and misses on what it
 // dropped: then s is nil.
 func (r *remote) pending(key string) (s *response, found bool) {
@@ -124,25 +91,26 @@ func (r *remote) pending(key string) (s *response, found bool) {
 	return s, found
 }
 
-// put stores a response behind the request; the channel is closed when that is done or given up. nil: it was dropped.
+// put stores a response behind the request; the channel is closed when that is done or given up. nil: nobody should wait for it.
 func (r *remote) put(s *response, ttl time.Duration) <-chan struct{} {
-	return r.enqueue(&write{key: s.Key, s: s, ttl: ttl, done: make(chan struct{})})
+	done := r.enqueue(&write{key: s.Key, s: s, ttl: ttl, done: make(chan struct{})})
+	if r.down.Load() != 0 {
+		return nil
+	}
+	return done
 }
 
 // drop deletes a key behind the request.
 func (r *remote) drop(key string) { r.enqueue(&write{key: key, done: make(chan struct{})}) }
 
 func (r *remote) enqueue(w *write) <-chan struct{} {
-	if r.writes.State() == gobreaker.StateOpen {
-		r.stats.dropped.Add(1)
-		return nil
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) >= writeQueue {
+	if r.closed.Load() || r.writes.State() == gobreaker.StateOpen || len(r.queue) >= writeQueue || r.size+w.size() > writeQueueBytes {
 		r.stats.dropped.Add(1)
 		return nil
 	}
+	r.size += w.size()
 	r.queue = append(r.queue, w)
 	r.waiting[w.key] = w
 	if !r.working { // one worker, so that the writes of a key keep their order; it ends when it has nothing to do
@@ -168,6 +136,7 @@ func (r *remote) next(finished []*write) []*write {
 	defer r.mu.Unlock()
 	for _, w := range finished {
 		close(w.done)
+		r.size -= w.size()
 		if r.waiting[w.key] == w {
 			delete(r.waiting, w.key)
 		}
@@ -204,9 +173,18 @@ func (r *remote) write(list []*write) error {
 	return r.batches.SetAll(ctx, items)
 }
 
-// wait lets writes finish, until the context ends.
-func (r *remote) wait(ctx context.Context) error {
+// size is what a write holds in memory.
+func (w *write) size() int {
+	if w.s == nil {
+		return len(w.key)
+	}
+	return w.s.Size()
+}
+
+// close lets the writes that are queued finish, until the context ends. From now on the store is left alone.
+func (r *remote) close(ctx context.Context) error {
 	r.mu.Lock()
+	r.closed.Store(true)
 	idle := r.idle
 	r.mu.Unlock()
 	select {

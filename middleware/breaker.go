@@ -1,0 +1,76 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+const (
+	// breakerFailures in a row open a breaker; it probes once every breakerProbe.
+	breakerFailures = 3
+	breakerProbe    = time.Second
+)
+
+// breaker keeps calls of one kind from a store that fails them: there are stores that answer reads but refuse writes.
+type breaker struct {
+	*gobreaker.TwoStepCircuitBreaker[struct{}]
+	bit int32
+}
+
+const (
+	readsDown int32 = 1 << iota // bits of remote.down
+	writesDown
+)
+
+func newBreaker(name string, bit int32) breaker {
+	return breaker{bit: bit, TwoStepCircuitBreaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		Name:         name,
+		Timeout:      breakerProbe,
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
+		IsSuccessful: func(err error) bool { return err == nil || isMiss(err) },
+		IsExcluded:   func(err error) bool { return errors.Is(err, errImpatient) },
+	})}
+}
+
+// errImpatient says that it was the caller's own time that ended, too early to tell anything about the store.
+var errImpatient = errors.New("larder: the request ended before the store answered")
+
+// guard runs f behind a breaker and keeps count of what comes of it.
+func (r *remote) guard(ctx context.Context, b breaker, f func() error) error {
+	report, err := b.Allow()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err = f(); err != nil && ctx.Err() != nil && time.Since(began) < r.patience {
+		err = errImpatient
+	}
+	report(err)
+	switch {
+	case err == nil || isMiss(err):
+		if r.down.Load()&b.bit != 0 {
+			r.recover(b)
+		}
+	case !errors.Is(err, errImpatient):
+		r.stats.storeErrors.Add(1)
+		if r.down.Or(b.bit) == 0 {
+			r.log.Warn("larder: store lost, handlers answer until it is back", "calls", b.Name(), "error", err)
+		}
+	}
+	return err
+}
+
+// recover notes that calls of one kind succeed again, and logs it when none fail any more. Where reads had failed the whole store
+// was lost, and it is all back with them.
+func (r *remote) recover(b breaker) {
+	up := b.bit
+	if up == readsDown {
+		up |= writesDown
+	}
+	if old := r.down.And(^up); old&b.bit != 0 && old&^up == 0 {
+		r.log.Info("larder: store is back")
+	}
+}
