@@ -17,7 +17,6 @@ type database struct {
 
 	mu       sync.Mutex
 	versions map[string]int // guarded by mu
-	reads    int            // guarded by mu
 	sluggish bool           // guarded by mu
 }
 
@@ -40,7 +39,6 @@ func (d *database) answer(w http.ResponseWriter, r *http.Request) {
 func (d *database) read(id string) (version int, slow bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.reads++
 	return d.versions[id], d.sluggish && rand.IntN(50) == 0
 }
 

@@ -60,7 +60,7 @@ func (f *fleet) awaitSharing() {
 
 // shares asks two replicas, one after the other, for an item that is new to both.
 func (f *fleet) shares(first, second *replica) bool {
-	path := fmt.Sprintf("/items/fresh-%d", f.fresh.Add(1))
+	path := fmt.Sprintf("/once/fresh-%d", f.fresh.Add(1))
 	var cache string
 	first.use(func(p *process) {
 		if _, _, err := p.get(path); err != nil {

@@ -104,7 +104,7 @@ func routes(cache *larder.Cache, database string) http.Handler {
 	r := chi.NewRouter()
 	item := func(w http.ResponseWriter, r *http.Request) { answer(w, r, database) }
 	r.With(cache.For(itemLifetime, larder.Stale(time.Minute), larder.Tags("items", "item:{id}"))).Get("/items/{id}", item)
-	r.With(cache.For(time.Hour)).Get("/plain/{id}", item)
+	r.With(cache.For(itemLifetime, larder.Once())).Get("/once/{id}", item)
 	r.Post("/purge", func(w http.ResponseWriter, r *http.Request) {
 		if err := cache.Invalidate(r.Context(), selector(r.URL.Query().Get("by"), r.URL.Query().Get("value"))); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
