@@ -106,7 +106,7 @@ func (p *play) run(seed uint64) {
 	p.scenario, p.model = newScenario(dice{rand.New(rand.NewPCG(seed, 9111))}), model{}
 	p.path, p.log = "/"+strconv.FormatUint(seed, 10), nil
 	for range 5 + p.scenario.IntN(steps-4) {
-		time.Sleep(time.Duration(p.scenario.IntN(pick(p.scenario.dice, 2_000, 20_000, 200_000))) * time.Millisecond)
+		time.Sleep(p.scenario.pause(pick(p.scenario.dice, 3*time.Second, 20*time.Second, 200*time.Second)))
 		p.exchange()
 		if p.failures != nil {
 			return
@@ -120,7 +120,7 @@ func (p *play) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := call{conditional: len(r.Header["If-None-Match"])+len(r.Header["If-Modified-Since"]) > 0}
 	c.requested = time.Now()
 	if s.chance(30) {
-		time.Sleep(time.Duration(s.IntN(3000)) * time.Millisecond)
+		time.Sleep(s.pause(3 * time.Second))
 	}
 	c.received = time.Now()
 	c.status, c.header = s.response(c.received.UTC())

@@ -25,6 +25,15 @@ func (d dice) chance(percent int) bool { return d.IntN(100) < percent }
 
 func pick[T any](d dice, list ...T) T { return list[d.IntN(len(list))] }
 
+// pause is shorter than limit, and often whole seconds: what matters is what happens at the very end of a lifetime.
+func (d dice) pause(limit time.Duration) time.Duration {
+	pause := time.Duration(d.Int64N(int64(limit)))
+	if d.chance(70) {
+		return pause.Truncate(time.Second)
+	}
+	return pause.Truncate(time.Millisecond)
+}
+
 // seconds is an argument: mostly a few seconds, sometimes more, sometimes none that is valid.
 func (d dice) seconds() string {
 	switch n := d.IntN(40); {
