@@ -193,7 +193,7 @@ func loading(f *faulty) (harm, heal func()) {
 	harm = func() {
 		f.do("CONFIG", "SET", "loading-process-events-interval-bytes", "1024")
 		f.do("CONFIG", "SET", "key-load-delay", "200")
-		f.do("EVAL", "for i=1,15000 do redis.call('SET', 'ballast:'..i, string.rep('x', 100)) end return 1", "0")
+		f.do("EVAL", "for i=1,8000 do redis.call('SET', 'ballast:'..i, string.rep('x', 100)) end return 1", "0")
 		go func() {
 			defer close(done)
 			f.admin.Do(context.Background(), "DEBUG", "RELOAD") // the reply may not come within the client's time

@@ -31,6 +31,7 @@ type recorder struct {
 	mode     holdMode
 	status   int // 0 until the header is written
 	fields   []store.Field
+	mine     http.Header // what own returns
 	body     []byte
 	declared int64 // Content-Length; -1: none
 	written  int64
@@ -86,7 +87,11 @@ func (rec *recorder) inform(status int) {
 }
 
 func declaredLength(h http.Header) int64 {
-	if n, err := strconv.ParseInt(first(h["Content-Length"]), 10, 64); err == nil && n >= 0 {
+	text := first(h["Content-Length"])
+	if text == "" {
+		return -1
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 {
 		return n
 	}
 	return -1
