@@ -210,9 +210,10 @@ func (x *exchange) accepts(f *flight) bool {
 }
 
 // flightKey is the key of the request as far as it is known: with its variant where the key has variants.
-func (x *exchange) flightKey() string {
+// It is good until the next call.
+func (x *exchange) flightKey() []byte {
 	if v := x.rt.c.tiers.index(x.key); v != nil {
-		return string(x.variantKey(v.Names))
+		return x.variantKey(v.Names)
 	}
-	return string(x.key)
+	return x.key
 }

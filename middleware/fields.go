@@ -103,12 +103,16 @@ func (rec *recorder) storable(outer []store.Field, targets []string) []store.Fie
 
 // own returns the fields that the handler set itself: what outer middlewares set is theirs to set again.
 func (rec *recorder) own(outer []store.Field) http.Header {
+	if rec.mine != nil {
+		return rec.mine
+	}
 	h := make(http.Header, len(rec.fields)) // not the live map: what is done to it after WriteHeader changes nothing
 	for _, f := range rec.fields {
 		if mine, found := own(outer, rec.header, f); found {
 			h[f.Name] = mine.Values
 		}
 	}
+	rec.mine = h
 	return h
 }
 

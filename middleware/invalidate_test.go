@@ -51,6 +51,9 @@ func newShop(t *testing.T, o larder.Options) *shop {
 			return
 		}
 		w.Header().Set("Location", "/items/9")
+		if to := r.Header.Get("X-Location"); to != "" {
+			w.Header().Set("Location", to)
+		}
 		w.WriteHeader(http.StatusSeeOther)
 	})
 	r := chi.NewRouter()
@@ -167,6 +170,9 @@ func TestUnsafeMethodsInvalidate(t *testing.T) {
 		{"not on an error", http.MethodPut, "/items/1", []string{"X-Fail", "1"}, "/items/1", false},
 		{"not another target", http.MethodPut, "/items/2", nil, "/items/1", false},
 		{"Location", http.MethodPut, "/named/1", nil, "/items/9", true},
+		{"Location with the origin", http.MethodPut, "/named/1", []string{"X-Location", "http://EXAMPLE.com:80/items/9"}, "/items/9", true},
+		{"Location of another origin", http.MethodPut, "/named/1", []string{"X-Location", "https://example.com/items/9"}, "/items/9", false},
+		{"Location behind a proxy that ends TLS", http.MethodPut, "/named/1", []string{"X-Location", "https://example.com/items/9", "X-Forwarded-Proto", "https"}, "/items/9", true},
 		{"a tag", http.MethodPost, "/items", nil, "/items/1", true},
 		{"a tag with a path value", http.MethodPost, "/items/1/stock", nil, "/items/1", true},
 		{"a tag with another path value", http.MethodPost, "/items/2/stock", nil, "/items/1", false},

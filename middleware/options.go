@@ -78,6 +78,11 @@ func (o Options) withDefaults() Options {
 	if o.Targets == nil {
 		o.Targets = []string{"CDN-Cache-Control"}
 	}
+	targets := make([]string, len(o.Targets)) // the caller's slice stays as it is
+	for i, name := range o.Targets {
+		targets[i] = http.CanonicalHeaderKey(name)
+	}
+	o.Targets = targets
 	o.Header = http.CanonicalHeaderKey(o.Header)
 	return o
 }

@@ -163,11 +163,15 @@ func (rec *recorder) admit(n int) error {
 // keep adds p to what is held, or, where that is more than may be stored, lets the response stream.
 // It reports false when p is still to be written.
 func (rec *recorder) keep(p []byte) bool {
-	if int64(len(rec.body))+int64(len(p)) <= rec.u.rt.c.opt.MaxBodyBytes && rec.u.reserve(len(p)) {
+	switch {
+	case int64(len(rec.body))+int64(len(p)) > rec.u.rt.c.opt.MaxBodyBytes:
+		rec.stream(detailBodySize)
+	case !rec.u.reserve(len(p)):
+		rec.stream(detailBudget)
+	default:
 		rec.body = append(rec.body, p...)
 		return true
 	}
-	rec.stream(detailBodySize)
 	return rec.mode == dropping
 }
 

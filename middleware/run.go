@@ -80,7 +80,12 @@ const (
 
 // newRun prepares a run for an exchange; w is the writer that it may commit to.
 func (x *exchange) newRun(f *flight, s *response, fwd string) *run {
-	u := &run{rt: x.rt, r: x.r, key: string(x.key), flight: f, stale: s, guarded: x.guarded, fwd: fwd, began: time.Now()}
+	u := &run{rt: x.rt, r: x.r, flight: f, stale: s, guarded: x.guarded, fwd: fwd, began: time.Now()}
+	if f != nil && f.key == string(x.key) {
+		u.key = f.key
+	} else {
+		u.key = string(x.key)
+	}
 	u.selective = x.conditional || x.ranged
 	if x.obeys {
 		asked := x.asked

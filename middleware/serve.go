@@ -91,7 +91,7 @@ func (x *exchange) fill(s *response, fwd string) {
 		x.alone(s, fwdBypass, x.guarded)
 	case x.obeys && x.asked.NoCache, x.rt.c.within(x.r.Context()):
 		x.lead(nil, s, fwd)
-	case x.rt.c.refusals.recent(x.flightKey(), x.arrived):
+	case x.rt.c.refusals.recent(alias(x.flightKey()), x.arrived):
 		x.alone(s, fwd, "")
 	default:
 		x.collapse(s, fwd)
@@ -113,7 +113,7 @@ func (x *exchange) alone(s *response, fwd, detail string) {
 func (x *exchange) collapse(s *response, fwd string) {
 	c := x.rt.c
 	for range maxFailedFlights {
-		f, leads := c.flights.join(x.flightKey(), x.arrived, x.mayJoin)
+		f, leads := c.flights.join(string(x.flightKey()), x.arrived, x.mayJoin)
 		if leads {
 			if there := x.recall(); x.judge(there, x.arrived) == policy.Fresh { // it landed since this request looked
 				c.flights.land(f, shared, there, nil)

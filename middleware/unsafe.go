@@ -76,10 +76,8 @@ func (u *run) changed() []invalidation.Selector {
 		list = append(list, Path(u.r.Host+path).selector(), Path(anyHost+path).selector())
 	}
 	add(originalPath(u.r))
-	for _, target.Scheme = range [...]string{"http", "https"} { // a proxy before us may have ended TLS
-		for _, pointed := range policy.InvalidationTargets(target, u.rec.header) {
-			add(pointed.EscapedPath())
-		}
+	for _, pointed := range policy.InvalidationTargets(target, u.rec.header) {
+		add(pointed.EscapedPath())
 	}
 	for _, template := range u.rt.writeTags {
 		list = append(list, Tag(expand(template, u.r)).selector())
@@ -104,9 +102,13 @@ func (c *Cache) purge(ctx context.Context, selectors []invalidation.Selector) er
 	return err
 }
 
-// targetURL is the target URI as the client named it (RFC 9110 §7.1), without its scheme.
+// targetURL is the target URI as the client named it (RFC 9110 §7.1). That a proxy before us has ended TLS is taken on its word:
+// at worst, what a client forges purges what its write points to.
 func targetURL(r *http.Request) *url.URL {
-	u := url.URL{Host: r.Host}
+	u := url.URL{Scheme: "http", Host: r.Host}
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		u.Scheme = "https"
+	}
 	if parsed, err := url.ParseRequestURI(originalPath(r)); err == nil {
 		u.Path, u.RawPath = parsed.Path, parsed.RawPath
 	}
