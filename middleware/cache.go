@@ -30,6 +30,8 @@ type Cache struct {
 	background sync.WaitGroup
 	closing    sync.RWMutex // held for reading while background work begins
 	closed     atomic.Bool
+	closeOnce  sync.Once
+	closeErr   error
 }
 
 // ErrClosing is returned by Close when background work has not ended in time.
@@ -105,14 +107,16 @@ func (c *Cache) goBackground(f func()) {
 const closeTimeout = 10 * time.Second
 
 // Close waits for background work, at most ten seconds, and frees the memory. It leaves the Redis client open. Afterwards
-// requests pass by. It may be called again.
+// requests pass by. It may be called again, and then returns the same when the first call has.
 func (c *Cache) Close() error {
+	c.closeOnce.Do(func() { c.closeErr = c.close() })
+	return c.closeErr
+}
+
+func (c *Cache) close() error {
 	c.closing.Lock()
-	again := c.closed.Swap(true)
+	c.closed.Store(true)
 	c.closing.Unlock()
-	if again {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	done := make(chan struct{})
