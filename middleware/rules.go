@@ -12,51 +12,6 @@ import (
 // A wrong rule or combination panics while routes are wired, never while serving.
 type Rule func(*rules)
 
-// rules is what all the Rules of a route come to.
-type rules struct {
-	ttl         time.Duration // 0: FromHeaders
-	fromHeaders bool
-
-	name       string
-	anyHost    bool
-	queryMode  queryMode
-	query      []string // sorted; with querySome
-	headers    []string // canonical, sorted
-	cookies    []string // sorted
-	hasCookies bool
-	params     []param
-	user       func(*http.Request) string
-
-	public       bool
-	storeCookies bool
-	heuristic    bool
-	browser      time.Duration // valid if hasBrowser
-	hasBrowser   bool
-	cdn          time.Duration
-	hasCDN       bool
-	stale        time.Duration
-	staleIfError time.Duration
-	negative     map[int]time.Duration
-	tags         []string
-	once         bool
-	ahead        bool
-	budget       int      // newly stored entries a minute
-	vary         []string // what the key splits by, for Vary
-}
-
-type param struct {
-	name string
-	f    func(*http.Request) (any, error)
-}
-
-type queryMode uint8
-
-const (
-	queryAll queryMode = iota
-	querySome
-	queryNone
-)
-
 // Name gives the route a name for its keys, for logs and for Route(name). Without one the key holds the host and the path,
 // and logs show the route pattern. Give every route its own name: routes that share one miss on each other's entries.
 func Name(name string) Rule {
@@ -244,33 +199,4 @@ func notNegative(rule string, d time.Duration) {
 	if d < 0 {
 		panic(fmt.Sprintf("larder: %s(%v): the duration must not be negative; 0 means no-cache", rule, d))
 	}
-}
-
-func uniqueSorted(list []string) []string {
-	list = slices.Clone(list)
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-// compile puts the rules together and refuses contradictions.
-func compile(ttl time.Duration, fromHeaders bool, list []Rule) rules {
-	r := rules{ttl: min(ttl, OneYear), fromHeaders: fromHeaders}
-	for _, rule := range list {
-		if rule == nil {
-			panic("larder: a nil Rule")
-		}
-		rule(&r)
-	}
-	r.vary = slices.Clone(r.headers)
-	if len(r.cookies) > 0 {
-		r.vary = append(r.vary, "Cookie")
-	}
-	r.budget = or(r.budget, defaultBudget)
-	switch {
-	case r.public && r.user != nil:
-		panic("larder: Public and PerUser exclude each other: an answer is for everybody or for one user")
-	case r.user != nil && r.hasCDN:
-		panic("larder: PerUser and CDN exclude each other: a private answer must not be kept by a shared cache")
-	}
-	return r
 }

@@ -1,0 +1,109 @@
+package middleware
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/policy"
+)
+
+// decide is asked when the header is written: hold the response back, or let it go to the client.
+func (u *run) decide() holdMode {
+	u.responded = time.Now()
+	status := u.rec.status
+	switch {
+	case u.purpose == toWrite:
+		return holding
+	case u.purpose == toObserve:
+		return streaming
+	case u.validating && status == http.StatusNotModified:
+		u.outcome = outFreshened
+		return dropping
+	case serverError(status) && u.mayFallBack(u.responded):
+		u.outcome = outStale
+		return dropping
+	}
+	if why := u.refusal(); why != "" {
+		u.refuse(why)
+		if u.supersedes() {
+			u.rt.c.tiers.drop(u.stale.Key)
+		}
+		return streaming
+	}
+	return holding
+}
+
+// supersedes reports whether an answer that is not stored shows all the same that what is stored is no longer suitable
+// (RFC 9111 §4.3.3). An error shows nothing, nor does what one user gets.
+func (u *run) supersedes() bool {
+	gone := u.rec.status == http.StatusNotFound || u.rec.status == http.StatusGone
+	return u.stale != nil && u.guarded == "" && (gone || u.rec.status < http.StatusBadRequest)
+}
+
+// needsWhole reports whether nothing can be sent before the response is complete: nobody is there to get it, the client asked
+// for a part or under a condition, or a stale response would take its place if it broke off.
+func (u *run) needsWhole(now time.Time) bool {
+	return u.purpose == toRefresh || u.selective || u.mayFallBack(now)
+}
+
+// serverError reports whether a status counts as an error for stale-if-error (RFC 5861 §4).
+func serverError(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// mayFallBack reports whether the stored response may stand in for a failed handler.
+func (u *run) mayFallBack(now time.Time) bool {
+	return u.stale != nil && u.rt.c.log.Usable(u.stale.stamp, u.began) != invalidation.Invalid &&
+		u.stale.Terms.ServableOnError(now, u.asked)
+}
+
+// refusal says why the response may not be stored, from its header.
+func (u *run) refusal() string {
+	ttl, skip, _ := u.said.read()
+	if skip != "" {
+		return skip
+	}
+	if u.rec.declared > u.rt.c.opt.MaxBodyBytes {
+		return detailBodySize
+	}
+	return u.agree(u.rec.own(u.outer), ttl)
+}
+
+// agree works out the terms on which a response with these fields is stored.
+func (u *run) agree(h http.Header, ttl time.Duration) string {
+	rules := u.rt.policy
+	rules.Override = ttl
+	terms, reason := policy.Store(
+		policy.Request{Method: http.MethodGet, Authorization: u.guarded == detailAuthorization, Credentials: u.guarded != ""},
+		policy.Response{Status: u.rec.status, Header: h, RequestTime: u.began, ResponseTime: u.responded},
+		rules)
+	if names, _ := policy.VaryNames(h["Vary"]); len(names) > maxSelecting {
+		reason = policy.ReasonVary
+	}
+	u.terms = terms
+	return string(reason)
+}
+
+// refuse notes that the response is not stored, and lets those who wait run by themselves.
+func (u *run) refuse(why string) {
+	if u.purpose == toWrite {
+		return
+	}
+	u.reason = why
+	c := u.rt.c
+	c.stats.refusals.Add(1)
+	u.rt.note(u.r, "larder: not stored", why)
+	if u.rec.status >= 500 || u.guarded != "" {
+		u.land(failed, nil)
+		return
+	}
+	if u.flight != nil && why != detailBudget {
+		c.refusals.add(u.flight.key, u.responded)
+	}
+	u.land(refused, nil)
+}
