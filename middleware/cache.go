@@ -30,8 +30,8 @@ type Cache struct {
 	background sync.WaitGroup
 	closing    sync.RWMutex // held for reading while background work begins
 	closed     atomic.Bool
-	closeOnce  sync.Once
-	closeErr   error
+	finished   chan struct{} // closed when Close is through
+	closeErr   error         // valid then
 }
 
 // ErrClosing is returned by Close when background work has not ended in time.
@@ -42,7 +42,7 @@ func New(o Options) (*Cache, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	c := &Cache{opt: o.withDefaults()}
+	c := &Cache{opt: o.withDefaults(), finished: make(chan struct{})}
 	c.logger = c.opt.Logger
 	c.builder = keybuilder.New(c.opt.Prefix, c.opt.IgnoreTypes...)
 	c.tiers.indexes = store.NewMemory(indexBytes, func(_ string, e *store.Entry) int { return e.Size() })
@@ -109,14 +109,18 @@ const closeTimeout = 10 * time.Second
 // Close waits for background work, at most ten seconds, and frees the memory. It leaves the Redis client open. Afterwards
 // requests pass by. It may be called again, and then returns the same when the first call has.
 func (c *Cache) Close() error {
-	c.closeOnce.Do(func() { c.closeErr = c.close() })
+	c.closing.Lock()
+	again := c.closed.Swap(true)
+	c.closing.Unlock()
+	if !again {
+		c.closeErr = c.close()
+		close(c.finished)
+	}
+	<-c.finished
 	return c.closeErr
 }
 
 func (c *Cache) close() error {
-	c.closing.Lock()
-	c.closed.Store(true)
-	c.closing.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	done := make(chan struct{})
