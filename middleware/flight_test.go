@@ -284,6 +284,29 @@ func TestHungRun(t *testing.T) {
 	})
 }
 
+// TestOlderRunReplacesNothing: a run that began first and ends last must not put what it read in the place of newer data.
+func TestOlderRunReplacesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := new(fragile)
+		o := &origin{}
+		o.answer = func(w http.ResponseWriter, _ *http.Request) {
+			n := o.runs.Load()
+			if n == 1 {
+				time.Sleep(2 * takeover)
+			}
+			_, _ = w.Write([]byte{'0' + byte(n)})
+		}
+		h := newTestCache(t, Options{Store: f}).For(time.Minute)(o)
+		crowd(3, func(int) { get(t, h, "/") }).Wait()
+		expect(t, get(t, h, "/"), http.StatusOK, "2", "X-Cache", "Hit")
+		o.ran(t, 2)
+		synctest.Wait()
+		if n := f.sets.Load(); n != 1 {
+			t.Errorf("%d writes to the store", n)
+		}
+	})
+}
+
 // TestPurgeDuringFlight: what began before a purge is not given to those who came after it, nor kept.
 func TestPurgeDuringFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

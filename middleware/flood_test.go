@@ -21,11 +21,15 @@ func TestFlood(t *testing.T) {
 		hot(n)
 	}
 	asked, hits := 0, 0
-	for n := range 20_000 {
+	for n := range 10_000 {
 		get(t, h, "/flood?n="+strconv.Itoa(n))
 		if n%4 == 0 {
+			hit := hot(n / 4)
+			if n < 2000 { // what is asked for often has to be found out first
+				continue
+			}
 			asked++
-			if hot(n / 4) {
+			if hit {
 				hits++
 			}
 		}
