@@ -1,6 +1,7 @@
 GOLANGCI_VERSION := v2.15.0
 GOFUMPT_VERSION  := v0.12.0
 FUZZTIME ?= 20s
+SOAK     ?= 10m
 
 export PATH := $(CURDIR)/.bin:$(PATH)
 
@@ -23,6 +24,10 @@ fuzz: ## Every fuzz target for FUZZTIME.
 		echo "$$dir $$name"; \
 		go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) $$dir || exit 1; \
 	done
+
+.PHONY: soak
+soak: needs ## Chaos for SOAK under the race detector: caches in a storm of requests, faults and purges.
+	go test -race -v -count=1 -timeout=0 -run='^TestChaos$$' ./internal/soak -chaos=$(SOAK)
 
 .PHONY: bench
 bench: bench-needs ## The table of docs/performance.md, in under ten minutes.
