@@ -14,8 +14,6 @@ const (
 	// maxFailedFlights is after how many failures of others a waiter runs by himself: a handler that always fails must not
 	// serve its clients one after the other.
 	maxFailedFlights = 3
-	// maxFilling bounds the bytes that all runs of a cache hold back at a time; beyond it responses stream and are not stored.
-	maxFilling = 256 << 20
 	// storeGrace is the most that a handler's goroutine waits for the remote tier behind its response, so that the next
 	// request, wherever it goes, hits. A healthy Redis needs a hundredth of it.
 	storeGrace = 5 * time.Millisecond

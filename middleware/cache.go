@@ -25,7 +25,8 @@ type Cache struct {
 	flights    flights
 	purges     purges
 	refusals   refusals
-	filling    atomic.Int64 // bytes that runs hold back
+	maxFilling int64        // bytes that all runs together may hold back; beyond it responses stream and are not stored
+	filling    atomic.Int64 // bytes that they do
 	refreshing atomic.Int64
 	background sync.WaitGroup
 	closing    sync.RWMutex // held for reading while background work begins
@@ -44,6 +45,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c := &Cache{opt: o.withDefaults(), finished: make(chan struct{})}
 	c.logger = c.opt.Logger
+	c.maxFilling = max(2*c.opt.MaxBodyBytes, c.opt.MemoryBytes/5)
 	c.builder = keybuilder.New(c.opt.Prefix, c.opt.IgnoreTypes...)
 	c.tiers.indexes = store.NewMemory(indexBytes, func(_ string, e *store.Entry) int { return e.Size() })
 	if c.opt.MemoryBytes > 0 {

@@ -61,7 +61,7 @@ func (u *run) keep(late bool) {
 		why = detailBudget
 	}
 	if why != "" {
-		if why == detailTimeout {
+		if why == detailTimeout || why == detailIncomplete {
 			u.fail(why, u.outcome)
 			return
 		}
@@ -150,7 +150,7 @@ func (u *run) store(e *store.Entry) bool {
 	c := u.rt.c
 	s := newResponse(e)
 	s.stamp = u.note.Stamp(u.rt.selectors(u.r, u.key, e))
-	if c.log.Usable(s.stamp, time.Now()) != invalidation.Valid {
+	if c.log.Usable(s.stamp, u.began) != invalidation.Valid {
 		return false
 	}
 	names := u.rt.selecting(s)

@@ -83,7 +83,7 @@ func TestFillBuffersAreBounded(t *testing.T) {
 		}
 	}}
 	h := cache.For(time.Hour)(o)
-	const held = maxFilling - 250
+	held := cache.maxFilling - 250
 	cache.filling.Store(held)
 	expect(t, get(t, h, "/?n=2"), http.StatusOK, strings.Repeat("x", 200), "Cache-Status", "stored")
 	for range 2 {

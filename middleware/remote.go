@@ -16,8 +16,9 @@ const (
 	// writeQueue and writeQueueBytes bound the writes behind responses; beyond them they are dropped and counted.
 	writeQueue      = 1024
 	writeQueueBytes = 64 << 20
-	// writeBatch is how many go to Redis together.
-	writeBatch = 32
+	// writeBatch is how many go to Redis together, with writeBatchBytes at most: one time-out is for all of them.
+	writeBatch      = 32
+	writeBatchBytes = 1 << 20
 )
 
 // remote is the byte tier: Redis or a store of the user's own, behind a time-out, breakers and a queue for writes.
@@ -146,15 +147,24 @@ func (r *remote) next(finished []*write) []*write {
 		close(r.idle)
 		return nil
 	}
-	n := 1
-	for n < len(r.queue) && n < writeBatch && r.batches != nil && r.queue[n-1].s != nil && r.queue[n].s != nil &&
-		!slices.ContainsFunc(r.queue[:n], func(w *write) bool { return w.key == r.queue[n].key }) {
+	n, bytes := 1, r.queue[0].size()
+	for n < len(r.queue) && r.joins(n, &bytes) {
 		n++
 	}
 	list := slices.Clone(r.queue[:n])
 	clear(r.queue[:n])
 	r.queue = r.queue[n:]
 	return list
+}
+
+// joins reports whether the n-th write of the queue can go together with those before it, and adds to their bytes.
+func (r *remote) joins(n int, bytes *int) bool {
+	w := r.queue[n]
+	if r.batches == nil || n >= writeBatch || w.s == nil || r.queue[n-1].s == nil {
+		return false
+	}
+	*bytes += w.size()
+	return *bytes <= writeBatchBytes && !slices.ContainsFunc(r.queue[:n], func(before *write) bool { return before.key == w.key })
 }
 
 func (r *remote) write(list []*write) error {

@@ -235,7 +235,7 @@ func (u *run) dress() {
 
 // reserve takes n bytes of what all fills together may hold back.
 func (u *run) reserve(n int) bool {
-	if u.rt.c.filling.Add(int64(n)) > maxFilling {
+	if u.rt.c.filling.Add(int64(n)) > u.rt.c.maxFilling {
 		u.rt.c.filling.Add(-int64(n))
 		return false
 	}
