@@ -56,6 +56,7 @@ func (r *remote) guard(ctx context.Context, b breaker, f func() error) error {
 		}
 	case !errors.Is(err, errImpatient):
 		r.stats.storeErrors.Add(1)
+		r.failedAt.Store(time.Now().UnixNano())
 		if r.down.Or(b.bit) == 0 {
 			r.log.Warn("larder: store lost, handlers answer until it is back", "calls", b.Name(), "error", err)
 		}
@@ -63,9 +64,12 @@ func (r *remote) guard(ctx context.Context, b breaker, f func() error) error {
 	return err
 }
 
-// recover notes that calls of one kind succeed again, and logs it when none fail any more. Where reads had failed the whole store
-// was lost, and it is all back with them.
+// recover notes that calls of one kind succeed again, and logs it when none fail any more: for a second, as a client's pool goes on
+// failing calls for a while. Where reads had failed the whole store was lost, and it is all back with them.
 func (r *remote) recover(b breaker) {
+	if time.Now().UnixNano()-r.failedAt.Load() < int64(breakerProbe) {
+		return
+	}
 	up := b.bit
 	if up == readsDown {
 		up |= writesDown

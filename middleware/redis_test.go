@@ -184,7 +184,8 @@ func TestRedisDiesUnderLoad(t *testing.T) {
 	server := redistest.Start(t)
 	var log journal
 	important := slog.New(slog.NewTextHandler(&log, nil))
-	cache := openCache(t, larder.Options{Redis: server.Client(), MemoryBytes: -1, Logger: important})
+	// A busy machine must not pass for a lost Redis; a killed one refuses at once.
+	cache := openCache(t, larder.Options{Redis: server.Client(), MemoryBytes: -1, Logger: important, StoreTimeout: patience})
 	h := cache.OneHour()(answering(200, "hello"))
 	var stop atomic.Bool
 	var served, hits atomic.Int64

@@ -30,6 +30,7 @@ type remote struct {
 	log           *slog.Logger
 	stats         *counters
 	patience      time.Duration // the end of a request before it says nothing about the store
+	failedAt      atomic.Int64  // Unix nanoseconds of the last failure
 	down          atomic.Int32  // the bits of the breakers whose last call failed
 	closed        atomic.Bool
 
