@@ -43,9 +43,8 @@ type storm struct {
 // TestChaos lets requests be cancelled, Redis be killed, paused, flushed and filled, items be purged, and handlers be slow, panic,
 // fail, break off and answer one user only, all at random, in front of two replicas on one Redis and one with nothing but memory.
 // Each body says what it is an answer to and which version of it: none may be wrong or older than the promise allows, no request
-// may fail but by the handler's doing, and neither goroutines nor memory may be left behind.
+// may fail but by the handler's doing, and neither goroutines nor memory may be left behind. It runs alone, since it measures the heap.
 func TestChaos(t *testing.T) {
-	beside(t)
 	server := redistest.Start(t)
 	s := &storm{t: t, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: readers + 2}}}
 	before := liveHeap()

@@ -16,7 +16,7 @@ import (
 
 var (
 	full  = flag.Bool("full", false, "the sizes and times of the figures in docs/resilience.md instead of those of a quick run")
-	chaos = flag.Duration("chaos", 12*time.Second, "how long TestChaos lasts")
+	chaos = flag.Duration("chaos", 10*time.Second, "how long TestChaos lasts")
 )
 
 func TestMain(m *testing.M) {
