@@ -98,3 +98,29 @@ func TestOnceRefresh(t *testing.T) {
 	}
 	close(release)
 }
+
+// TestOnceRefreshIsShared: the other replicas take what one has refreshed in the place of their own stale entries.
+func TestOnceRefreshIsShared(t *testing.T) {
+	var runs atomic.Int64
+	fleet := replicas(t, 3, func(w http.ResponseWriter, r *http.Request) {
+		if larder.Entry(r).TTL(time.Hour); runs.Load() == 0 {
+			larder.Entry(r).TTL(50 * time.Millisecond)
+		}
+		fmt.Fprint(w, runs.Add(1))
+	}, larder.Once(), larder.Stale(time.Hour))
+	get := func(i int) string {
+		w := httptest.NewRecorder()
+		fleet[i].ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		return w.Body.String()
+	}
+	for i := range fleet {
+		get(i)
+	}
+	time.Sleep(60 * time.Millisecond)
+	for i := range fleet {
+		eventually(t, func() bool { return get(i) != "1" })
+	}
+	if n := runs.Load(); n != 2 {
+		t.Errorf("%d runs, want 2: the fill and one refresh", n)
+	}
+}

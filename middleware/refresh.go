@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"runtime/debug"
 	"time"
+
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/policy"
 )
 
 const (
@@ -42,19 +45,37 @@ func (x *exchange) refresh(s *response) {
 	})
 }
 
-// runAlone runs a refresh, unless another replica of the fleet does.
+// runAlone runs a refresh, unless another replica of the fleet does or has.
 func (u *run) runAlone(s *response) {
 	if u.rt.once && u.rt.c.hasLeases() {
 		l, ok := u.rt.c.acquire(u.ctx, u.flight.key)
-		if !ok {
+		defer func() { l.release(u.saved) }()
+		if !ok || u.adopt(s) {
 			u.returned = true
 			u.end()
 			return
 		}
-		defer func() { l.release(u.saved) }()
 	}
 	defer u.settle(s)
 	u.do()
+}
+
+// adopt takes what another replica has stored in the place of s, where it is newer and fresh.
+func (u *run) adopt(s *response) bool {
+	c := u.rt.c
+	e := c.tiers.remote.get(u.ctx, s.Key)
+	if e == nil || e.Variants != nil || e.Target != s.Target || e.Terms.ResponseTime <= s.Terms.ResponseTime {
+		return false
+	}
+	there := newResponse(e)
+	there.stamp = e.Position.Stamp(u.rt.selectors(u.r, u.key, e))
+	now := time.Now()
+	if there.Terms.Reuse(now, nil) != policy.Fresh || c.log.Usable(there.stamp, now) != invalidation.Valid {
+		return false
+	}
+	c.tiers.remember(there)
+	u.land(shared, there)
+	return true
 }
 
 // early draws whether this request refreshes a fresh response: the likelier the nearer its end and the longer its handler took.
