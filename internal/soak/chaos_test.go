@@ -46,6 +46,7 @@ type storm struct {
 // may fail but by the handler's doing, and neither goroutines nor memory may be left behind. It runs alone, since it measures the heap.
 func TestChaos(t *testing.T) {
 	server := redistest.Start(t)
+	admin := server.Client()
 	s := &storm{t: t, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: readers + 2}}}
 	before := liveHeap()
 	s.fleets = []*fleet{s.newFleet(t, server.Client(), server.Client()), s.newFleet(t, nil)}
@@ -61,7 +62,7 @@ func TestChaos(t *testing.T) {
 	}
 	s.repeat(ctx, 20*time.Millisecond, s.purge)
 	for end, next := time.Now().Add(*chaos), time.Now(); time.Now().Before(end); {
-		s.harm(server)
+		s.harm(server, admin)
 		if time.Now().After(next) {
 			next = time.Now().Add(*chaos / 8)
 			s.weigh(before)
@@ -86,9 +87,7 @@ func (s *storm) repeat(ctx context.Context, pause time.Duration, f func()) {
 }
 
 // harm does something to Redis and makes it good after a while.
-func (s *storm) harm(server *redistest.Server) {
-	admin := server.ClientWith(redis.Options{PoolSize: 1})
-	defer func() { _ = admin.Close() }()
+func (s *storm) harm(server *redistest.Server, admin *redis.Client) {
 	do := func(args ...any) {
 		if err := admin.Do(s.t.Context(), args...).Err(); err != nil {
 			s.t.Errorf("%v: %v", args, err)
