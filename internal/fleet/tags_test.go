@@ -161,7 +161,7 @@ func (m *stored) commands() map[string]int {
 }
 
 // wroteOnce checks that one record was appended since and nothing else was written. What follows the log goes on: it reads, and
-// trims nothing.
+// trims nothing; and a client may open one more connection meanwhile.
 func (m *stored) wroteOnce(before map[string]int) {
 	m.t.Helper()
 	after := m.commands()
@@ -169,7 +169,7 @@ func (m *stored) wroteOnce(before map[string]int) {
 		after[name] -= before[name]
 	}
 	m.t.Logf("commands of the purge and of following the log: %v", after)
-	for _, name := range []string{"evalsha", "info", "xread", "xrange", "xrevrange", "xtrim"} {
+	for _, name := range []string{"evalsha", "info", "xread", "xrange", "xrevrange", "xtrim", "hello", "client", "client|setinfo", "client|maint_notifications", "auth", "select"} {
 		delete(after, name)
 	}
 	for name, calls := range after {
