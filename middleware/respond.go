@@ -112,17 +112,18 @@ func put(h http.Header, f *store.Field, empty bool) {
 	h[f.Name] = f.Values
 }
 
-// notModified evaluates If-None-Match, else If-Modified-Since, against a stored 200 (RFC 9110 §13.2.2, RFC 9111 §4.3.2).
+// notModified evaluates the request's conditions against a stored 200 (RFC 9110 §13.2.2, RFC 9111 §4.3.2).
 func (x *exchange) notModified(s *response) bool {
-	if lines, found := x.r.Header["If-None-Match"]; found {
-		if !s.hasTag {
-			_, star := etag.Parse(lines)
-			return star
-		}
+	return policy.NotModified(x.r.Header, s.matches, s.lastModified, first(s.date))
+}
+
+// matches reports whether the lines of an If-None-Match match the response; the wildcard does also where it has no tag.
+func (s *response) matches(lines []string) bool {
+	if s.hasTag {
 		return etag.Match(lines, s.tag)
 	}
-	lines := x.r.Header["If-Modified-Since"]
-	return len(lines) == 1 && !policy.ModifiedSince(lines[0], s.lastModified, first(s.date))
+	_, star := etag.Parse(lines)
+	return star
 }
 
 // describesContent reports whether a field has no place in a 304 (RFC 9110 §15.4.5).

@@ -37,7 +37,6 @@ const (
 	detailTrailer       = "trailer"
 	detailUpgrade       = "upgrade"
 	detailUser          = "user"
-	detailValidate      = "must-revalidate"
 )
 
 const cacheName = "larder"
