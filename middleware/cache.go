@@ -49,7 +49,7 @@ func New(o Options) (*Cache, error) {
 	c.builder = keybuilder.New(c.opt.Prefix, c.opt.IgnoreTypes...)
 	c.tiers.indexes = store.NewMemory(indexBytes, func(_ string, e *store.Entry) int { return e.Size() })
 	if c.opt.MemoryBytes > 0 {
-		c.tiers.memory = store.NewMemory(c.opt.MemoryBytes, func(_ string, s *response) int { return s.size() })
+		c.tiers.memory = store.NewMemory(c.opt.MemoryBytes, func(_ string, k *kept) int { return k.size() })
 	}
 	var bytes store.Bytes
 	switch {

@@ -149,13 +149,14 @@ func (u *run) tags(said []string) []string {
 func (u *run) store(e *store.Entry) bool {
 	c := u.rt.c
 	s := newResponse(e)
-	s.stamp = u.note.Stamp(u.rt.selectors(u.r, u.key, e))
-	if c.log.Usable(s.stamp, u.began) != invalidation.Valid {
+	origin := u.note.Origin()
+	s.stamp.Init(u.note.Position, origin, u.rt.selectors(u.r, u.key, e))
+	if c.log.Usable(&s.stamp, u.began) != invalidation.Valid {
 		return false
 	}
 	names := u.rt.selecting(s)
 	variant := func(names []string) string { return string(appendVariant([]byte(u.key), names, u.r)) }
-	u.saved = c.tiers.save(s, u.key, names, variant, e.Terms.Retention(s.validatable()))
+	u.saved = c.tiers.save(s, origin, u.key, names, variant, e.Terms.Retention(s.validatable()))
 	u.result = s
 	c.stats.stores.Add(1)
 	c.logKey(u.r.Context(), "larder: key stored", s.Key)

@@ -58,7 +58,7 @@ func serverError(status int) bool {
 
 // mayFallBack reports whether the stored response may stand in for a failed handler.
 func (u *run) mayFallBack(now time.Time) bool {
-	return u.stale != nil && u.rt.c.log.Usable(u.stale.stamp, u.began) != invalidation.Invalid &&
+	return u.stale != nil && u.rt.c.log.Usable(&u.stale.stamp, u.began) != invalidation.Invalid &&
 		u.stale.Terms.ServableOnError(now, u.asked)
 }
 

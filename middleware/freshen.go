@@ -49,7 +49,7 @@ func (u *run) update(merged http.Header) {
 	if skip != "" {
 		why = skip
 	}
-	e := *u.stale.Entry
+	e := u.stale.Entry
 	e.Key, e.Fields, e.Position = "", sorted(merged, u.stale.Fields), u.note.Position
 	e.Tags = u.tags(append(tags, u.stale.Tags...))
 	e.Terms = u.terms

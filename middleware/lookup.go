@@ -31,17 +31,27 @@ func (x *exchange) find() (s *response, v policy.Verdict, fwd string) {
 
 func (x *exchange) inMemory() (s *response, fwd string) {
 	t := &x.rt.c.tiers
-	if s = t.load(x.key); s != nil {
+	if s = x.open(t.load(x.key), x.key); s != nil {
 		return s, ""
 	}
 	v := t.index(x.key)
 	if v == nil {
 		return nil, fwdURIMiss
 	}
-	if s = t.load(x.variantKey(v.Names)); s != nil {
+	key := x.variantKey(v.Names)
+	if s = x.open(t.load(key), key); s != nil {
 		return s, ""
 	}
 	return nil, fwdVaryMiss
+}
+
+// open makes ready what is kept under a key.
+func (x *exchange) open(k *kept, key []byte) *response {
+	s := x.rt.open(k, alias(key), x.key, x.r)
+	if s != nil && s.Variants != nil {
+		return nil
+	}
+	return s
 }
 
 // inRemote takes one round trip for a key without variants, or for a variant that is known here. If it takes several, they have
@@ -76,11 +86,12 @@ func (x *exchange) inRemote() (s *response, fwd string) {
 // recall is find without asking the remote tier.
 func (x *exchange) recall() *response {
 	t := &x.rt.c.tiers
-	if s := t.recall(x.key); s != nil {
+	if s := x.open(t.recall(x.key), x.key); s != nil {
 		return s
 	}
 	if v := t.index(x.key); v != nil {
-		return t.recall(x.variantKey(v.Names))
+		key := x.variantKey(v.Names)
+		return x.open(t.recall(key), key)
 	}
 	return nil
 }
@@ -88,22 +99,20 @@ func (x *exchange) recall() *response {
 // fetch asks the remote tier; an index, which it remembers, comes as a response with Variants.
 func (x *exchange) fetch(key string) *response {
 	t := &x.rt.c.tiers
-	if s, found := t.remote.pending(key); found {
-		return s
+	if k, found := t.remote.pending(key); found {
+		return x.rt.open(k, key, x.key, x.r)
 	}
 	ctx, cancel := x.remaining()
 	defer cancel()
-	e := t.remote.get(ctx, key)
-	if e == nil {
+	value, found := t.remote.get(ctx, key)
+	if !found {
 		return nil
 	}
 	x.rt.c.awaitLog(x.r.Context())
-	if e.Variants != nil {
-		t.indexes.Store(key, e)
-		return &response{Entry: e}
+	s := x.rt.decode(key, alias(value), invalidation.Origin{}, x.key, x.r)
+	if s != nil && s.Variants != nil {
+		t.indexes.Store(key, &s.Entry)
 	}
-	s := newResponse(e)
-	s.stamp = e.Position.Stamp(x.rt.selectors(x.r, string(x.key), e))
 	return s
 }
 
@@ -140,7 +149,7 @@ func (x *exchange) state(s *response) invalidation.State {
 	if s == nil || !x.mayReuse(s) {
 		return invalidation.Invalid
 	}
-	return x.rt.c.log.Usable(s.stamp, x.arrived)
+	return x.rt.c.log.Usable(&s.stamp, x.arrived)
 }
 
 // mayReuse reports whether a stored response is for this target and, where the request bears credentials, for such requests

@@ -42,10 +42,10 @@ type remote struct {
 	idle    chan struct{} // closed while no worker runs
 }
 
-// write is one entry on its way to the byte tier; without a response the key is deleted.
+// write is one entry on its way to the byte tier; where it is nil the key is deleted.
 type write struct {
 	key  string
-	s    *response
+	k    *kept
 	ttl  time.Duration
 	done chan struct{}
 }
@@ -59,43 +59,33 @@ func newRemote(bytes store.Bytes, timeout time.Duration, log *slog.Logger, stats
 	return r
 }
 
-// get returns the entry under key, or nil: it is not there, cannot be read, or the store cannot be asked.
-func (r *remote) get(ctx context.Context, key string) *store.Entry {
+// get returns what is found under key: not if it is not there, or the store cannot be asked.
+func (r *remote) get(ctx context.Context, key string) (value []byte, found bool) {
 	if ctx.Err() != nil || r.closed.Load() {
-		return nil
+		return nil, false
 	}
-	var value []byte
 	err := r.guard(ctx, r.reads, func() (err error) {
 		value, err = r.bytes.Get(ctx, key)
 		return err
 	})
-	if err != nil {
-		return nil
-	}
-	e, err := store.Decode(key, value)
-	if err != nil {
-		r.stats.corrupt.Add(1)
-		r.log.Warn("larder: unreadable entry", "key", key, "error", err)
-		return nil
-	}
-	return e
+	return value, err == nil
 }
 
 // pending returns what is on its way to the store, so that the process hits at once on what it stored, and misses on what it
-// dropped: then s is nil.
-func (r *remote) pending(key string) (s *response, found bool) {
+// dropped: then it is nil.
+func (r *remote) pending(key string) (k *kept, found bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w, found := r.waiting[key]
 	if found {
-		s = w.s
+		k = w.k
 	}
-	return s, found
+	return k, found
 }
 
-// put stores a response behind the request; the channel is closed when that is done or given up. nil: nobody should wait for it.
-func (r *remote) put(s *response, ttl time.Duration) <-chan struct{} {
-	done := r.enqueue(&write{key: s.Key, s: s, ttl: ttl, done: make(chan struct{})})
+// put stores an entry behind the request; the channel is closed when that is done or given up. nil: nobody should wait for it.
+func (r *remote) put(key string, k *kept, ttl time.Duration) <-chan struct{} {
+	done := r.enqueue(&write{key: key, k: k, ttl: ttl, done: make(chan struct{})})
 	if r.down.Load() != 0 {
 		return nil
 	}
@@ -161,7 +151,7 @@ func (r *remote) next(finished []*write) []*write {
 // joins reports whether the n-th write of the queue can go together with those before it, and adds to their bytes.
 func (r *remote) joins(n int, bytes *int) bool {
 	w := r.queue[n]
-	if r.batches == nil || n >= writeBatch || w.s == nil || r.queue[n-1].s == nil {
+	if r.batches == nil || n >= writeBatch || w.k == nil || r.queue[n-1].k == nil {
 		return false
 	}
 	*bytes += w.size()
@@ -172,24 +162,24 @@ func (r *remote) write(list []*write) error {
 	ctx := context.Background() // the store has a time-out of its own, and the requests may be over
 	w := list[0]
 	switch {
-	case w.s == nil:
+	case w.k == nil:
 		return r.bytes.Delete(ctx, w.key)
 	case len(list) == 1:
-		return r.bytes.Set(ctx, w.key, store.Encode(w.s.Entry), w.ttl)
+		return r.bytes.Set(ctx, w.key, w.k.bytes(), w.ttl)
 	}
 	items := make([]store.Item, len(list))
 	for i, w := range list {
-		items[i] = store.Item{Key: w.key, Value: store.Encode(w.s.Entry), TTL: w.ttl}
+		items[i] = store.Item{Key: w.key, Value: w.k.bytes(), TTL: w.ttl}
 	}
 	return r.batches.SetAll(ctx, items)
 }
 
 // size is what a write holds in memory.
 func (w *write) size() int {
-	if w.s == nil {
+	if w.k == nil {
 		return len(w.key)
 	}
-	return w.s.Size()
+	return w.k.size()
 }
 
 // close lets the writes that are queued finish, until the context ends. From now on the store is left alone.

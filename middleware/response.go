@@ -17,7 +17,8 @@ import (
 // response is a stored response made ready to be served: what a hit needs is worked out here, once. It is immutable but for
 // its caches, which are atomic, and shared by all who serve it.
 type response struct {
-	*store.Entry
+	store.Entry
+	form         string        // the entry's binary form, if it came in one
 	fields       []store.Field // what goes out as it is stored
 	upstream     []string      // the Cache-Status of caches behind us
 	cacheControl []string      // as stored
@@ -27,7 +28,7 @@ type response struct {
 	tag          etag.Tag
 	hasTag       bool
 	lastModified string
-	stamp        *invalidation.Stamp
+	stamp        invalidation.Stamp
 	face         atomic.Pointer[face]
 	used         atomic.Int64 // Unix second of the last use, for choosing among variants
 	retryAt      atomic.Int64 // Unix nanoseconds before which no refresh is tried
@@ -55,22 +56,27 @@ func (f *face) one(i int, s string) []string {
 	return f.values[i : i+1 : i+1]
 }
 
-// newResponse takes ownership of e, whose fields it puts in another order: those that go out as they are stored come first.
+// newResponse takes ownership of what e points to.
 func newResponse(e *store.Entry) *response {
-	s := &response{Entry: e}
+	s := &response{Entry: *e}
+	s.prepare()
+	return s
+}
+
+// prepare puts the entry's fields in another order: those that go out as they are stored come first.
+func (s *response) prepare() {
 	n := 0
-	for i, f := range e.Fields {
+	for i, f := range s.Fields {
 		if s.take(f) {
 			continue
 		}
-		e.Fields[i], e.Fields[n] = e.Fields[n], f
+		s.Fields[i], s.Fields[n] = s.Fields[n], f
 		n++
 	}
-	s.fields = e.Fields[:n]
-	if bodyAllowed(e.Status) {
-		s.length = []string{strconv.Itoa(len(e.Body))}
+	s.fields = s.Fields[:n]
+	if bodyAllowed(s.Status) {
+		s.length = []string{strconv.Itoa(len(s.Body))}
 	}
-	return s
 }
 
 // take notes what serving needs of a field, and reports whether that is all that is done with it.
@@ -108,12 +114,9 @@ func bodyAllowed(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// size is what the response takes in the memory tier, once it is served as well.
-func (s *response) size() int { return s.Size() + responseOverhead }
-
-// responseOverhead is what a response holds beside its entry: the struct, its face and their texts, the stamp with the selectors,
-// the length. TestMemoryBudgetIsTheHeap measures it.
-const responseOverhead = int(unsafe.Sizeof(response{})+unsafe.Sizeof(face{})+unsafe.Sizeof(invalidation.Stamp{})) + 150
+// responseOverhead is what a response holds beside its binary form and the lists of its entry: the struct, its face and their texts,
+// the selectors, the length. TestMemoryBudgetIsTheHeap measures it.
+const responseOverhead = int(unsafe.Sizeof(response{})+unsafe.Sizeof(face{})) + 150
 
 // at returns the face of the response on a route at a time, from its cache where the seconds are the same.
 func (s *response) at(rt *route, now time.Time) *face {

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/larderhq/larder/internal/invalidation"
 	"github.com/larderhq/larder/internal/policy"
 	"github.com/larderhq/larder/internal/store"
 )
@@ -22,30 +23,28 @@ const (
 
 // tiers are where responses are stored: decoded in memory, as bytes behind it.
 type tiers struct {
-	memory  *store.Memory[*response]    // nil: no in-process tier
+	memory  *store.Memory[*kept]        // nil: no in-process tier
 	indexes *store.Memory[*store.Entry] // keys that have variants
 	remote  *remote                     // nil: memory only
 	mu      sync.Mutex                  // one index is changed at a time
 }
 
 // load finds what memory holds under exactly this key, which may alias a buffer: it is not kept.
-func (t *tiers) load(key []byte) *response {
+func (t *tiers) load(key []byte) *kept {
 	if t.memory == nil {
 		return nil
 	}
-	s, _ := t.memory.Load(alias(key))
-	return s
+	k, _ := t.memory.Load(alias(key))
+	return k
 }
 
 // recall finds what the process holds under a key: in memory, or on its way to the remote tier.
-func (t *tiers) recall(key []byte) *response {
-	if s := t.load(key); s != nil || t.remote == nil {
-		return s
+func (t *tiers) recall(key []byte) *kept {
+	if k := t.load(key); k != nil || t.remote == nil {
+		return k
 	}
-	if s, _ := t.remote.pending(string(key)); s != nil && s.Variants == nil {
-		return s
-	}
-	return nil
+	k, _ := t.remote.pending(string(key))
+	return k
 }
 
 // index returns what is known of the variants of a primary key.
@@ -56,15 +55,25 @@ func (t *tiers) index(key []byte) *store.Variants {
 	return nil
 }
 
-// remember puts a response into memory. It reports false where one whose run began later is there.
-func (t *tiers) remember(s *response) bool {
+// remember puts what came from the remote tier, and is about to be served, into memory.
+func (t *tiers) remember(s *response) {
+	if t.memory == nil {
+		return
+	}
+	k := &kept{form: s.form}
+	k.opened.Store(s)
+	t.memory.Store(s.Key, k)
+}
+
+// supersede puts what this process filled into memory. It reports false where the answer of a run that began later is there.
+func (t *tiers) supersede(key string, k *kept) bool {
 	if t.memory == nil {
 		return true
 	}
-	if there, found := t.memory.Load(s.Key); found && !s.stamp.Supersedes(there.stamp) {
+	if there, found := t.memory.Load(key); found && !k.origin.Supersedes(there.origin) {
 		return false
 	}
-	t.memory.Store(s.Key, s)
+	t.memory.Store(key, k)
 	return true
 }
 
@@ -74,17 +83,19 @@ func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) 
 // save stores a response, which nobody else holds yet, behind an index where the responses of its primary key vary. variant
 // gives its key among the selecting fields of that index. The remote tier is written behind the request; the channel, if any,
 // is closed when that is done.
-func (t *tiers) save(s *response, primary string, names []string, variant func([]string) string, retention time.Duration) <-chan struct{} {
+func (t *tiers) save(s *response, o invalidation.Origin, primary string, names []string, variant func([]string) string, retention time.Duration) <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.Key = primary
 	if old, _ := t.indexes.Load(primary); old != nil || len(names) > 0 {
 		s.Key = t.file(primary, old, names, variant, s.Terms.ResponseTime, retention)
 	}
-	if !t.remember(s) || t.remote == nil {
+	form := store.Encode(&s.Entry)
+	k, key := &kept{form: alias(form), origin: o}, store.KeyIn(form) // the key inside, so that there is only one
+	if !t.supersede(key, k) || t.remote == nil {
 		return nil
 	}
-	return t.remote.put(s, retention)
+	return t.remote.put(key, k, retention)
 }
 
 // file returns the key of a response among the variants of its primary key and writes the index anew where that changes it.
@@ -107,7 +118,7 @@ func (t *tiers) file(primary string, old *store.Entry, names []string, variant f
 	next.Variants.Keys = t.evict(append(without(next.Variants.Keys, key), key))
 	t.indexes.Store(primary, next)
 	if t.remote != nil {
-		t.remote.put(&response{Entry: next}, next.Terms.Lifetime)
+		t.remote.put(primary, &kept{form: alias(store.Encode(next))}, next.Terms.Lifetime)
 	}
 	return key
 }
@@ -133,8 +144,8 @@ func (t *tiers) evict(keys []string) []string {
 
 func (t *tiers) lastUse(key string) int64 {
 	if t.memory != nil {
-		if s, found := t.memory.Load(key); found {
-			return s.used.Load()
+		if k, found := t.memory.Load(key); found && k.opened.Load() != nil {
+			return k.opened.Load().used.Load()
 		}
 	}
 	return 0

@@ -22,6 +22,24 @@ type Note struct {
 	Began    time.Time // with its monotonic reading
 }
 
+// Origin is what this process remembers of a fill of its own, beside the position. The zero value is that of a response which came
+// from a store.
+type Origin struct {
+	began instant // of the handler
+	local uint64  // own purges begun before it
+}
+
+// Origin returns the origin of a response that was filled under the note.
+func (n Note) Origin() Origin { return Origin{at(n.Began), n.Local} }
+
+func (o Origin) here() bool { return o != Origin{} }
+
+// Supersedes says whether a response may take the place of one of another origin: not if both were filled here and the handler of the
+// old one began later.
+func (o Origin) Supersedes(old Origin) bool {
+	return !old.here() || !o.here() || old.began.mono <= o.began.mono
+}
+
 // Stamp goes with one stored response in this process and must not be copied. It holds what Usable judges by, and what it judged last.
 type Stamp struct {
 	position  Position
@@ -33,25 +51,14 @@ type Stamp struct {
 	memo      atomic.Uint64
 }
 
-// Stamp returns the stamp of a response that this process filled. It keeps selectors, which the caller must not change afterwards:
+// Init makes s the stamp of a response with this position and origin. It keeps selectors, which the caller must not change afterwards:
 // the response's key, path, route and tags.
-func (n Note) Stamp(selectors []Selector) *Stamp {
-	s := n.Position.Stamp(selectors)
-	s.here, s.began, s.local = true, at(n.Began), n.Local
-	return s
-}
-
-// Stamp returns the stamp of a response that came from a store with its position. It keeps selectors, as Note.Stamp does.
-func (p Position) Stamp(selectors []Selector) *Stamp {
-	return &Stamp{position: p, packed: p.id().packed(), selectors: selectors, began: never}
-}
-
-// Position returns the position noted before the response's handler ran.
-func (s *Stamp) Position() Position { return s.position }
-
-// Supersedes says whether a response may take the place of old, which may be nil: not if both were filled here and the handler of old began later.
-func (s *Stamp) Supersedes(old *Stamp) bool {
-	return old == nil || !old.here || !s.here || old.began.mono <= s.began.mono
+func (s *Stamp) Init(p Position, o Origin, selectors []Selector) {
+	s.position, s.packed, s.selectors = p, p.id().packed(), selectors
+	s.here, s.began, s.local = o.here(), o.began, o.local
+	if !s.here {
+		s.began = never
+	}
 }
 
 const stateBits = 2

@@ -116,15 +116,6 @@ func TestDecodeInvertsEncode(t *testing.T) {
 	}
 }
 
-func TestAppendBinaryKeepsWhatIsThere(t *testing.T) {
-	t.Parallel()
-	e := page()
-	b := e.AppendBinary([]byte("before"))
-	if string(b[:6]) != "before" || !bytes.Equal(b[6:], Encode(e)) {
-		t.Error("AppendBinary is not dst followed by the form")
-	}
-}
-
 func TestEncodeAllocatesOnce(t *testing.T) {
 	e := page()
 	e.Body = bytes.Repeat([]byte("x"), 10<<10)
@@ -210,19 +201,22 @@ func TestDecodeChecksStructure(t *testing.T) {
 	t.Parallel()
 	small := structure(&Entry{Fields: []Field{{Name: "A", Values: []string{"b"}}}})
 	huge := binary.AppendUvarint(nil, 1<<45)
-	// Where things are in small: flags 0, source 1, key 2, target 3, status 4, terms 5, cost 10, history 11, generation 12,
-	// millis 20, seq 21, texts 22, fields 23, name 24, append 26, values 27.
+	// Where things are in small: flags 0, source 1, key 2, target 3, status 5, terms 6, cost 11, history 12, generation 13,
+	// millis 21, seq 22, texts 23, fields 24, name 25, append 27, values 28.
 	at := func(i int, b ...byte) []byte { return slices.Concat(small[:i], b, small[i+1:]) }
 	for name, b := range map[string][]byte{
 		"unknown flag":          at(0, 1<<7),
 		"key longer than all":   at(2, huge...),
-		"more texts than bytes": at(22, huge...),
-		"texts not used":        at(22, 2),
-		"texts too few":         at(22, 0),
-		"fields than bytes":     at(23, huge...),
-		"field count overflows": at(23, bytes.Repeat([]byte{0xff}, 11)...),
-		"append is no bool":     at(26, 2),
-		"values than bytes":     at(27, huge...),
+		"target behind the key": at(3, 2),
+		"longer than the key":   at(4, 1),
+		"and by far":            at(4, huge...),
+		"more texts than bytes": at(23, huge...),
+		"texts not used":        at(23, 2),
+		"texts too few":         at(23, 0),
+		"fields than bytes":     at(24, huge...),
+		"field count overflows": at(24, bytes.Repeat([]byte{0xff}, 11)...),
+		"append is no bool":     at(27, 2),
+		"values than bytes":     at(28, huge...),
 		"a byte left":           append(slices.Clone(small), 0),
 		"nothing":               nil,
 	} {
@@ -239,11 +233,12 @@ func TestSizeIsOfTheOrderOfTheForm(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		e := anyEntry(t)
-		if size, form := e.Size(), len(Encode(e)); size < form-8*maxVarint {
+		const varints = 8 * binary.MaxVarintLen64
+		if size, form := e.Size(), len(Encode(e)); size < form-varints {
 			t.Fatalf("size %d, binary form %d", size, form)
 		}
-		if bound, form := e.encodedBound(), len(Encode(e)); bound < form {
-			t.Fatalf("bound %d, binary form %d", bound, form)
+		if form := Encode(e); cap(form) != len(form) {
+			t.Fatalf("%d bytes of room behind a binary form of %d", cap(form)-len(form), len(form))
 		}
 	})
 }

@@ -31,25 +31,40 @@ const (
 // Decode reads the binary form of the entry for key. The entry's strings and body alias b, which belongs to the
 // entry from then on: nobody may change it. No allocation is larger than a small multiple of len(b), whatever b says.
 func Decode(key string, b []byte) (*Entry, error) {
+	e := new(Entry)
+	if err := e.Decode(key, b); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Decode is the function Decode into an entry that is empty; after an error it holds nothing of use.
+func (e *Entry) Decode(key string, b []byte) error {
 	if len(b) < headerLen+checksumLen || string(b[:len(formatMagic)]) != formatMagic {
-		return nil, fmt.Errorf("%w: no header", ErrCorrupt)
+		return fmt.Errorf("%w: no header", ErrCorrupt)
 	}
 	if v := b[len(formatMagic)]; v != formatVersion {
-		return nil, fmt.Errorf("%w: %d", ErrVersion, v)
+		return fmt.Errorf("%w: %d", ErrVersion, v)
 	}
 	end := len(b) - checksumLen
 	if xxhash.Sum64(b[:end]) != binary.LittleEndian.Uint64(b[end:]) {
-		return nil, fmt.Errorf("%w: checksum", ErrCorrupt)
+		return fmt.Errorf("%w: checksum", ErrCorrupt)
 	}
 	d := decoder{rest: b[headerLen:end:end]}
-	e := d.entry()
-	if d.bad || len(d.rest) != 0 || len(d.texts) != 0 {
-		return nil, fmt.Errorf("%w: structure", ErrCorrupt)
+	d.entry(e)
+	switch {
+	case d.bad || len(d.rest) != 0 || len(d.texts) != 0:
+		return fmt.Errorf("%w: structure", ErrCorrupt)
+	case e.Key != key:
+		return ErrOtherKey
 	}
-	if e.Key != key {
-		return nil, ErrOtherKey
-	}
-	return e, nil
+	return nil
+}
+
+// KeyIn returns the key inside what Encode returned; it aliases b.
+func KeyIn(b []byte) string {
+	d := decoder{rest: b[headerLen+2:]} // behind flags and source
+	return d.string()
 }
 
 // decoder walks over rest. After the first thing that does not fit, bad stays set and every read gives a zero value.
@@ -59,15 +74,14 @@ type decoder struct {
 	bad   bool
 }
 
-func (d *decoder) entry() *Entry {
-	e := new(Entry)
+func (d *decoder) entry(e *Entry) {
 	flags := d.byte()
 	if flags&^byte(flagsKnown) != 0 {
 		d.fail()
 	}
 	e.Terms.Source = policy.Source(d.byte())
 	e.Key = d.string()
-	e.Target = d.string()
+	e.Target = d.target(e.Key)
 	e.Status = int(d.varint())
 	d.terms(&e.Terms, flags)
 	e.Cost = time.Duration(d.varint())
@@ -86,7 +100,21 @@ func (d *decoder) entry() *Entry {
 	if body := d.bytes(); len(body) > 0 {
 		e.Body = body
 	}
-	return e
+}
+
+// target is a part of the key, or a string of its own.
+func (d *decoder) target(key string) string {
+	start := d.uvarint()
+	if start == 0 {
+		return d.string()
+	}
+	start--
+	n := d.uvarint()
+	if start > uint64(len(key)) || n > uint64(len(key))-start {
+		d.fail()
+		return ""
+	}
+	return key[start : start+n]
 }
 
 func (d *decoder) terms(t *policy.Terms, flags byte) {

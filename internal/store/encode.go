@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -24,16 +25,21 @@ const (
 	flagsKnown = 1<<iota - 1
 )
 
-// Encode returns the binary form of e in a slice of its own.
-func Encode(e *Entry) []byte { return e.AppendBinary(make([]byte, 0, e.encodedBound())) }
+// Encode returns the binary form of e in a slice of its own and of its size.
+func Encode(e *Entry) []byte {
+	var buffer [512]byte // most heads fit, which is then the only thing that is copied twice
+	head := e.appendHead(buffer[:0])
+	b := make([]byte, 0, len(head)+len(e.Body)+checksumLen)
+	b = append(append(b, head...), e.Body...)
+	return binary.LittleEndian.AppendUint64(b, xxhash.Sum64(b))
+}
 
-// AppendBinary appends the binary form of e to dst. Equal entries have equal forms.
-func (e *Entry) AppendBinary(dst []byte) []byte {
-	start := len(dst)
+// appendHead appends all before the bytes of the body.
+func (e *Entry) appendHead(dst []byte) []byte {
 	dst = append(dst, formatMagic...)
 	dst = append(dst, formatVersion, e.flags(), byte(e.Terms.Source))
 	dst = appendString(dst, e.Key)
-	dst = appendString(dst, e.Target)
+	dst = e.appendTarget(dst)
 	dst = binary.AppendVarint(dst, int64(e.Status))
 	dst = e.appendTerms(dst)
 	dst = e.appendPosition(dst)
@@ -44,8 +50,17 @@ func (e *Entry) AppendBinary(dst []byte) []byte {
 		dst = appendStrings(dst, e.Variants.Names)
 		dst = appendStrings(dst, e.Variants.Keys)
 	}
-	dst = appendString(dst, e.Body)
-	return binary.LittleEndian.AppendUint64(dst, xxhash.Sum64(dst[start:]))
+	return binary.AppendUvarint(dst, uint64(len(e.Body)))
+}
+
+// appendTarget writes where in the key the target is, which most keys begin with, or all of it behind a zero.
+func (e *Entry) appendTarget(dst []byte) []byte {
+	i := strings.Index(e.Key, e.Target)
+	dst = binary.AppendUvarint(dst, uint64(i+1))
+	if i < 0 {
+		return appendString(dst, e.Target)
+	}
+	return binary.AppendUvarint(dst, uint64(len(e.Target)))
 }
 
 func (e *Entry) flags() (f byte) {

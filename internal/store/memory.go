@@ -54,6 +54,11 @@ func (m *Memory[V]) Store(key string, v V) {
 	m.cache.Set(key, v)
 }
 
+// Reweigh asks anew for the size of what is under key.
+func (m *Memory[V]) Reweigh(key string) {
+	m.cache.ComputeIfPresent(key, func(v V) (V, otter.ComputeOp) { return v, otter.WriteOp })
+}
+
 // Delete forgets key.
 func (m *Memory[V]) Delete(key string) { m.cache.Invalidate(key) }
 

@@ -18,11 +18,11 @@ const (
 
 // Size is how many bytes e holds in memory: its text and body, its structs, and what the allocator rounds up.
 func (e *Entry) Size() int {
-	return entryStruct + e.lists() + heapSize(e.textBytes()) + heapSize(len(e.Body))
+	return entryStruct + e.Lists() + HeapSize(e.textBytes()) + HeapSize(len(e.Body))
 }
 
-// lists is the size of the slices' elements, the strings' bytes excluded.
-func (e *Entry) lists() int {
+// Lists is the size of the slices' elements, the strings' bytes excluded: what decoding adds to the binary form.
+func (e *Entry) Lists() int {
 	n := len(e.Fields)*fieldStruct + e.texts()*stringHeader
 	if e.Variants != nil {
 		n += variantsStruct
@@ -48,24 +48,10 @@ func sumLen(list []string) (n int) {
 	return n
 }
 
-// heapSize is what an allocation of n bytes takes.
-func heapSize(n int) int {
+// HeapSize is what an allocation of n bytes takes.
+func HeapSize(n int) int {
 	if n > largestClass {
 		return (n + heapPage - 1) / heapPage * heapPage
 	}
 	return n + n/8
-}
-
-// Bounds of the binary form beside texts and body.
-const (
-	maxVarint     = 10
-	fixedBound    = headerLen + 2 + checksumLen + 8 + 16*maxVarint // lengths, counts, terms and position
-	perFieldBound = 2*maxVarint + 1
-)
-
-// encodedBound is at least the length of the binary form and little more, so that encoding allocates once.
-func (e *Entry) encodedBound() int {
-	const perText = 4 // no text of a header needs a longer length; if one does, append grows the slice
-	return fixedBound + e.textBytes() + len(e.Body) +
-		len(e.Fields)*perFieldBound + e.texts()*perText
 }

@@ -1,0 +1,63 @@
+package middleware
+
+import (
+	"net/http"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// kept is a stored response as memory and the queue of writes hold it: in its binary form, which is small and gives the garbage
+// collector nothing to mark, and, from the first time that somebody asks for it, made ready to be served as well.
+type kept struct {
+	form   string // binary, with the key inside
+	origin invalidation.Origin
+	opened atomic.Pointer[response]
+}
+
+// size is what it takes in memory.
+func (k *kept) size() int {
+	n := int(unsafe.Sizeof(*k)) + store.HeapSize(len(k.form))
+	if s := k.opened.Load(); s != nil {
+		n += s.Lists() + responseOverhead
+	}
+	return n
+}
+
+// bytes are the form, which nobody may change.
+func (k *kept) bytes() []byte { return unsafe.Slice(unsafe.StringData(k.form), len(k.form)) }
+
+// open returns the response for serving. It is nil for nil.
+func (rt *route) open(k *kept, key string, primary []byte, r *http.Request) *response {
+	if k == nil {
+		return nil
+	}
+	if s := k.opened.Load(); s != nil {
+		return s
+	}
+	s := rt.decode(key, k.form, k.origin, primary, r)
+	if s == nil || !k.opened.CompareAndSwap(nil, s) {
+		return k.opened.Load()
+	}
+	if m := rt.c.tiers.memory; m != nil {
+		m.Reweigh(s.Key)
+	}
+	return s
+}
+
+// decode makes a response of its binary form, which it keeps, or an index of variants, which only has its entry.
+func (rt *route) decode(key, form string, o invalidation.Origin, primary []byte, r *http.Request) *response {
+	s := &response{form: form}
+	if err := s.Decode(key, unsafe.Slice(unsafe.StringData(form), len(form))); err != nil {
+		rt.c.stats.corrupt.Add(1)
+		rt.c.logger.Warn("larder: unreadable entry", "key", key, "error", err)
+		return nil
+	}
+	if s.Variants == nil {
+		s.prepare()
+		s.stamp.Init(s.Position, o, rt.selectors(r, alias(primary), &s.Entry))
+	}
+	return s
+}
