@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"time"
 
 	"github.com/larderhq/larder/internal/policy"
@@ -20,54 +21,122 @@ const (
 type lease struct {
 	c          *Cache
 	key, token string
+	unsure     bool // Redis did not say whose it is
 }
 
-// acquire asks for the lease on a key. ok is false while another replica holds it; where Redis cannot say, everyone runs.
-func (c *Cache) acquire(ctx context.Context, key string) (l *lease, ok bool) {
-	token := rand.Text()
-	var free bool
-	err := c.tiers.remote.guard(ctx, c.tiers.remote.writes, func() (err error) {
-		free, err = c.tiers.remote.batches.Acquire(ctx, key, token, leaseTime)
+func (c *Cache) newLease(key string) *lease { return &lease{c: c, key: key, token: rand.Text()} }
+
+// acquire asks for the lease. It is refused while another replica holds it; where Redis cannot say, everyone runs.
+func (l *lease) acquire(ctx context.Context) (granted bool) {
+	return l.ask(ctx, l.c.tiers.remote.batches.Acquire)
+}
+
+// contend asks again, and has the holder wake those who wait when it is done.
+func (l *lease) contend(ctx context.Context) (granted bool) {
+	return l.ask(ctx, l.c.tiers.remote.batches.Contend)
+}
+
+type asks func(ctx context.Context, key, token string, ttl time.Duration) (bool, error)
+
+// ask asks once more where the answer is late. A stampede may have taken Redis, or this process, the time, and a run in each replica
+// would only add to that. Contend knows the token again if the first call was granted after all.
+func (l *lease) ask(ctx context.Context, how asks) (granted bool) {
+	granted, err := l.guarded(ctx, how)
+	if errors.Is(err, context.DeadlineExceeded) {
+		granted, err = l.guarded(ctx, l.c.tiers.remote.batches.Contend)
+	}
+	l.unsure = err != nil
+	return granted || l.unsure
+}
+
+func (l *lease) guarded(ctx context.Context, how asks) (granted bool, err error) {
+	r := l.c.tiers.remote
+	err = r.guard(ctx, r.writes, func() (err error) {
+		granted, err = how(ctx, l.key, l.token, leaseTime)
 		return err
 	})
-	switch {
-	case err != nil:
-		return nil, true
-	case !free:
-		return nil, false
-	}
-	return &lease{c, key, token}, true
+	return granted, err
 }
 
-// release gives the lease back once the response is stored, so that nobody finds neither.
+// release gives the lease back once the response is stored, so that nobody finds neither, and wakes those who wait for it.
 func (l *lease) release(saved <-chan struct{}) {
 	if l == nil {
 		return
 	}
 	l.c.goBackground(func() {
+		ctx := context.Background() // the requests may be over; what is called has time-outs of its own
 		if saved != nil {
 			<-saved
 		}
-		if err := l.c.tiers.remote.batches.Release(context.Background(), l.key, l.token); err != nil {
-			l.c.logger.Debug("larder: lease not released, it runs out", "key", l.key, "error", err)
+		var awaited bool
+		r := l.c.tiers.remote
+		err := r.guard(ctx, r.writes, func() (err error) {
+			awaited, err = r.batches.Release(ctx, l.key, l.token)
+			return err
+		})
+		if err == nil && awaited && saved != nil {
+			err = l.c.log.Wake(ctx)
+		}
+		if err != nil { // the lease runs out, and those who wait look now and then
+			l.c.logger.Debug("larder: lease not released in time", "key", l.key, "error", err)
 		}
 	})
 }
 
 // once waits until this replica may run the handler, or another one has stored its answer.
 func (x *exchange) once(key string) (l *lease, s *response) {
-	c := x.rt.c
+	log, ctx := x.rt.c.log, x.r.Context()
+	l = x.rt.c.newLease(key)
 	deadline := x.arrived.Add(takeover)
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		l, ok := c.acquire(x.r.Context(), key)
-		if s, v, _ := x.find(); v == policy.Fresh {
-			l.release(nil)
+	// Whoever holds the lease stores, lets go of it, and then writes to the log: a word that is listened for before asking is not missed.
+	next, granted := log.Next(), l.acquire(ctx)
+	for pause := firstPause; !granted; pause = min(2*pause, lastPause) {
+		if time.Now().After(deadline) {
+			return nil, nil
+		}
+		if s, stays := x.watch(next, pause); s != nil || !stays {
 			return nil, s
 		}
-		if ok || time.Now().After(deadline) || !x.sleep(pause) {
-			return l, nil
+		next, granted = log.Next(), l.contend(ctx)
+	}
+	if l.unsure {
+		return l, nil // which it may be all the same
+	}
+	if s = x.stored(); s != nil {
+		l.release(nil)
+		return nil, s
+	}
+	return l, nil
+}
+
+// watch looks for another replica's answer after a pause, or as soon as there is word in the log, which may be about anything: it
+// makes nobody ask for the lease. stays is false when the client leaves meanwhile.
+func (x *exchange) watch(next <-chan struct{}, pause time.Duration) (s *response, stays bool) {
+	end := time.After(pause)
+	for {
+		select {
+		case <-next:
+			next = x.rt.c.log.Next()
+			if s = x.stored(); s != nil {
+				return s, true
+			}
+			if !x.sleep(firstPause) { // a log that many purge in has word all the time
+				return nil, false
+			}
+		case <-end:
+			return x.stored(), true
+		case <-x.r.Context().Done():
+			return nil, false
 		}
 	}
+}
+
+// stored is the fresh response to the request that somebody has stored by now, or nil.
+func (x *exchange) stored() *response {
+	if s, v, _ := x.find(); v == policy.Fresh {
+		return s
+	}
+	return nil
 }
 
 // sleep waits, and reports false when the client leaves meanwhile.

@@ -17,6 +17,8 @@ const (
 	// refreshBackoff is how long a failed refresh keeps others of the same response away; it doubles up to maxBackoff.
 	refreshBackoff = time.Second
 	maxBackoff     = 30 * time.Second
+	// refusedPause keeps the stale hits of a replica from asking Redis, each, whether another one has done with its refresh.
+	refusedPause = 100 * time.Millisecond
 )
 
 // refresh has the handler answer anew in the background, once a key at a time. It is called before ServeHTTP returns, while the
@@ -48,11 +50,15 @@ func (x *exchange) refresh(s *response) {
 // runAlone runs a refresh, unless another replica of the fleet does or has.
 func (u *run) runAlone(s *response) {
 	if u.rt.once && u.rt.c.hasLeases() {
-		l, ok := u.rt.c.acquire(u.ctx, u.flight.key)
+		l := u.rt.c.newLease(u.flight.key)
+		if !l.acquire(u.ctx) {
+			s.retryAt.Store(time.Now().Add(refusedPause).UnixNano())
+			u.spare()
+			return
+		}
 		defer func() { l.release(u.saved) }()
-		if !ok || u.adopt(s) {
-			u.returned = true
-			u.end()
+		if u.adopt(s) {
+			u.spare()
 			return
 		}
 	}
@@ -60,19 +66,23 @@ func (u *run) runAlone(s *response) {
 	u.do()
 }
 
+// spare ends a run that needs no handler.
+func (u *run) spare() {
+	u.returned = true
+	u.end()
+}
+
 // adopt takes what another replica has stored in the place of s, where it is newer and fresh.
 func (u *run) adopt(s *response) bool {
 	c := u.rt.c
-	value, found := c.tiers.remote.get(u.ctx, s.Key)
-	if !found {
+	e := c.tiers.remote.get(u.ctx, s.Key)
+	if e == nil || e.Variants != nil || e.Target != s.Target || e.Terms.ResponseTime <= s.Terms.ResponseTime {
 		return false
 	}
-	there := u.rt.decode(s.Key, alias(value), invalidation.Origin{}, []byte(u.key), u.r)
-	if there == nil || there.Variants != nil || there.Target != s.Target || there.Terms.ResponseTime <= s.Terms.ResponseTime {
-		return false
-	}
+	there := newResponse(e)
+	there.stamp = e.Position.Stamp(u.rt.selectors(u.r, u.key, e))
 	now := time.Now()
-	if there.Terms.Reuse(now, nil) != policy.Fresh || c.log.Usable(&there.stamp, now) != invalidation.Valid {
+	if there.Terms.Reuse(now, nil) != policy.Fresh || c.log.Usable(there.stamp, now) != invalidation.Valid {
 		return false
 	}
 	c.tiers.remember(there)

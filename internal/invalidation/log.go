@@ -62,7 +62,8 @@ type Log struct {
 	cancel         context.CancelFunc
 	background     sync.WaitGroup
 	wake           chan struct{}
-	rounds         signal        // sent after each round that reached the tail
+	rounds         signal // sent after each round that reached the tail
+	wakes          wakes
 	failures       atomic.Int64  // rounds that failed in a row
 	closing        sync.RWMutex  // held for reading while an append begins
 	closed         bool          // guarded by closing
@@ -116,6 +117,11 @@ func (l *Log) Append(ctx context.Context, records ...Record) (Position, error) {
 	if l.stream == nil {
 		return l.core.appendHere(records), nil
 	}
+	return l.append(ctx, records)
+}
+
+// append may have no records: then it invalidates nothing.
+func (l *Log) append(ctx context.Context, records []Record) (Position, error) {
 	l.closing.RLock()
 	defer l.closing.RUnlock()
 	p := l.core.begin(records)

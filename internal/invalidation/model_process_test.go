@@ -271,6 +271,9 @@ func (p *process) purge() {
 	p.append(pr, func(err error) { o.returned = err == nil })
 }
 
+// wake appends a record that invalidates nothing.
+func (p *process) wake() { p.append(p.core.begin(nil), func(error) {}) }
+
 // owes says whether a purge is still pending in its process, by itself or in a later one of everything.
 func (p *process) owes(o *order) bool {
 	owed := p.core.owed.owed

@@ -129,6 +129,7 @@ func newWorld(seed uint64, p profile, leftOut rule) *world {
 		w.start(i)
 	}
 	w.repeatedly(700*time.Millisecond, func() { w.processes[w.random.IntN(3)].live((*process).purge) })
+	w.repeatedly(900*time.Millisecond, func() { w.processes[w.random.IntN(3)].live((*process).wake) })
 	if p.faultEvery > 0 {
 		w.repeatedly(p.faultEvery, func() { p.faults[w.random.IntN(len(p.faults))](w) })
 	}

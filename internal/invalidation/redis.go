@@ -34,7 +34,7 @@ type stream struct {
 
 var errReply = errors.New("unexpected reply")
 
-// append adds records, none to see only to an unbroken generation, and returns the position of the last.
+// append adds records, nil to see only to an unbroken generation, and returns the position of the last.
 func (s *stream) append(ctx context.Context, records []Record, broken []uint64) (Position, error) {
 	args := []any{s.maxLen, formatGeneration(freshGeneration()), len(broken)}
 	for _, g := range broken {

@@ -124,7 +124,11 @@ func TestScriptsMatchModel(t *testing.T) {
 					broken = []int{len(s.generations) - 1, pick % len(s.generations)}
 				}
 				var records []Record
-				if pick%4 > 0 {
+				switch pick % 4 {
+				case 0: // none
+				case 1:
+					records = []Record{}
+				default:
 					records = []Record{{Selector(pick), pick%2 == 0}, {All, false}}
 				}
 				got[i] = s.appendShape(records, broken)

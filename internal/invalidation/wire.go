@@ -15,13 +15,16 @@ const (
 	maxRecords    = 4096 // in one payload
 )
 
-// payloads encodes records, in more than one payload if there are many.
+// payloads encodes records, in more than one payload if there are many. An empty list, unlike nil, is a payload as well: one that
+// invalidates nothing.
 func payloads(records []Record) []string {
-	var all []string
-	for len(records) > 0 {
-		n := min(len(records), maxRecords)
-		all = append(all, payload(records[:n]))
-		records = records[n:]
+	if records == nil {
+		return nil
+	}
+	all := []string{payload(records[:min(len(records), maxRecords)])}
+	for len(records) > maxRecords {
+		records = records[maxRecords:]
+		all = append(all, payload(records[:min(len(records), maxRecords)]))
 	}
 	return all
 }

@@ -18,6 +18,10 @@ func TestPayloads(t *testing.T) {
 	if !slices.Equal(got, many) {
 		t.Error("records change on the wire")
 	}
+	// What a wake-up looks like is fixed: releases that knew no wake-ups read it as no records, too.
+	if got := payloads([]Record{}); !slices.Equal(got, []string{"\x01"}) || len(parsePayload(got[0])) != 0 || payloads(nil) != nil {
+		t.Errorf("an empty list is %q on the wire", got)
+	}
 	for _, p := range []string{"", "\x02", "\x01123", "\x0112345678\x02"} {
 		if got := parsePayload(p); !reflect.DeepEqual(got, []Record{{Selector: All}}) {
 			t.Errorf("%q invalidates %v, want everything", p, got)

@@ -8,8 +8,25 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// releaseScript deletes a lease for its holder only: one that has run out may be another's by now.
-const releaseScript = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
+// The value of a lease is its holder's token, with contested behind it once somebody else waits for it. That fits one key, so
+// that a cluster serves it, and needs no commands but those of an entry. No token ends so.
+const contested = "+"
+
+const (
+	// contendScript takes a lease that is free or the token's own, and else leaves the mark with it for as long as it lasts.
+	contendScript = `local held = redis.call('GET', KEYS[1])
+if not held then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1 end
+if held == ARGV[1] or held == ARGV[1] .. '` + contested + `' then return 1 end
+if held:sub(-1) ~= '` + contested + `' then redis.call('SET', KEYS[1], held .. '` + contested + `', 'KEEPTTL') end
+return 0`
+
+	// releaseScript deletes a lease for its holder only: one that has run out may be another's by now. It returns whether the mark
+	// was there.
+	releaseScript = `local held = redis.call('GET', KEYS[1])
+local marked = held == ARGV[1] .. '` + contested + `'
+if marked or held == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return marked and 1 or 0`
+)
 
 // leaseKey is the Redis key of the lease on a key. No key of an entry ends so.
 func leaseKey(key string) string { return RedisKey(key + "~lease") }
@@ -24,8 +41,24 @@ func (r *Redis) Acquire(ctx context.Context, key, token string, ttl time.Duratio
 	return cmd.Val() == "OK", nil
 }
 
-// Release gives a lease back; one that is not the token's any more is left alone.
-func (r *Redis) Release(ctx context.Context, key, token string) error {
-	cmd := redis.NewCmd(ctx, "eval", releaseScript, 1, leaseKey(key), token)
-	return wrapRedis("release", r.lanes.do(ctx, len(token), cmd))
+// Contend is Acquire by one who asked before: a lease that the same token holds already is granted again, and the holder of one
+// that is not granted learns from Release that somebody waits.
+func (r *Redis) Contend(ctx context.Context, key, token string, ttl time.Duration) (bool, error) {
+	granted, err := r.evalLease(ctx, contendScript, key, token, ttl.Milliseconds())
+	return granted, wrapRedis("contend", err)
+}
+
+// Release gives a lease back and reports whether somebody waits for it; one that is not the token's any more is left alone.
+func (r *Redis) Release(ctx context.Context, key, token string) (awaited bool, err error) {
+	awaited, err = r.evalLease(ctx, releaseScript, key, token)
+	return awaited, wrapRedis("release", err)
+}
+
+func (r *Redis) evalLease(ctx context.Context, script, key, token string, args ...any) (bool, error) {
+	cmd := redis.NewIntCmd(ctx, append([]any{"eval", script, 1, leaseKey(key), token}, args...)...)
+	err := r.lanes.do(ctx, len(token), cmd)
+	if err != nil {
+		return false, err // a call that was given up still writes to its command
+	}
+	return cmd.Val() == 1, nil
 }

@@ -11,33 +11,45 @@ import (
 )
 
 func TestLease(t *testing.T) {
-	r := store.NewRedis(redistest.Start(t).Client())
+	server := redistest.Start(t)
+	r := store.NewRedis(server.Client())
 	ctx := context.Background()
-	acquire := func(token string, ttl time.Duration, want bool) {
+	ask := func(f func(context.Context, string, string, time.Duration) (bool, error), token string, ttl time.Duration, want bool) {
 		t.Helper()
-		if got, err := r.Acquire(ctx, "k", token, ttl); err != nil || got != want {
-			t.Fatalf("Acquire(%s) = %v, %v; want %v", token, got, err, want)
+		if got, err := f(ctx, "k", token, ttl); err != nil || got != want {
+			t.Fatalf("asked for %s: %v, %v; want %v", token, got, err, want)
 		}
 	}
-	release := func(token string) {
+	release := func(token string, awaited bool) {
 		t.Helper()
-		if err := r.Release(ctx, "k", token); err != nil {
-			t.Fatal(err)
+		if got, err := r.Release(ctx, "k", token); err != nil || got != awaited {
+			t.Fatalf("Release(%s) = %v, %v; want %v", token, got, err, awaited)
 		}
 	}
-	acquire("a", time.Minute, true)
-	acquire("b", time.Minute, false)
-	release("b") // not its holder
-	acquire("b", time.Minute, false)
-	release("a")
-	acquire("b", 20*time.Millisecond, true)
+	ask(r.Acquire, "a", time.Minute, true)
+	ask(r.Acquire, "b", time.Minute, false)
+	release("b", false) // not its holder
+	ask(r.Contend, "a", time.Minute, true)
+	release("a", false) // nobody waits who only asked
+	ask(r.Acquire, "a", time.Minute, true)
+	ask(r.Contend, "b", time.Hour, false)
+	ask(r.Contend, "c", time.Hour, false)
+	ask(r.Contend, "a", time.Hour, true)
+	if ttl := server.Client().PTTL(ctx, "k~lease").Val(); ttl <= 0 || ttl > time.Minute {
+		t.Errorf("who waits changed the time of the lease to %v", ttl)
+	}
+	release("b", false)
+	release("a", true)
+	release("a", false)
+	ask(r.Contend, "b", 20*time.Millisecond, true)
 	for range 500 { // a holder that dies costs at most the lease
-		if ok, err := r.Acquire(ctx, "k", "c", time.Minute); err != nil || ok {
+		if ok, err := r.Contend(ctx, "k", "c", time.Minute); err != nil || ok {
 			break
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	acquire("d", time.Minute, false)
+	release("b", false)
+	ask(r.Acquire, "d", time.Minute, false)
 }
 
 func TestSetAll(t *testing.T) {
