@@ -75,14 +75,16 @@ func (u *run) spare() {
 // adopt takes what another replica has stored in the place of s, where it is newer and fresh.
 func (u *run) adopt(s *response) bool {
 	c := u.rt.c
-	e := c.tiers.remote.get(u.ctx, s.Key)
-	if e == nil || e.Variants != nil || e.Target != s.Target || e.Terms.ResponseTime <= s.Terms.ResponseTime {
+	value, found := c.tiers.remote.get(u.ctx, s.Key)
+	if !found {
 		return false
 	}
-	there := newResponse(e)
-	there.stamp = e.Position.Stamp(u.rt.selectors(u.r, u.key, e))
+	there := u.rt.decode(s.Key, alias(value), invalidation.Origin{}, []byte(u.key), u.r)
+	if there == nil || there.Variants != nil || there.Target != s.Target || there.Terms.ResponseTime <= s.Terms.ResponseTime {
+		return false
+	}
 	now := time.Now()
-	if there.Terms.Reuse(now, nil) != policy.Fresh || c.log.Usable(there.stamp, now) != invalidation.Valid {
+	if there.Terms.Reuse(now, nil) != policy.Fresh || c.log.Usable(&there.stamp, now) != invalidation.Valid {
 		return false
 	}
 	c.tiers.remember(there)
