@@ -1,6 +1,8 @@
 package middleware
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"runtime"
@@ -63,7 +65,7 @@ func (x *exchange) leadBesideStale(u *run) {
 	select {
 	case <-done:
 	case <-u.ctx.Done(): // also when the run has ended, in which case it has an answer
-		if u.ctx.expired.Load() && u.abandon() {
+		if errors.Is(u.ctx.Err(), context.DeadlineExceeded) && u.abandon() {
 			restore(x.w.Header(), u.outer)
 			x.serveStale(u.stale, 0, detailTimeout)
 			return

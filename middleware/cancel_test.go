@@ -29,7 +29,12 @@ func TestFillTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := &origin{answer: func(w http.ResponseWriter, r *http.Request) {
-					<-r.Context().Done()
+					derived, cancel := context.WithTimeout(r.Context(), time.Minute)
+					defer cancel()
+					<-derived.Done()
+					if !errors.Is(derived.Err(), context.DeadlineExceeded) {
+						t.Errorf("derived: %v", derived.Err())
+					}
 					if err := r.Context().Err(); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(context.Cause(r.Context()), context.DeadlineExceeded) {
 						t.Errorf("error %v, cause %v", err, context.Cause(r.Context()))
 					}

@@ -25,10 +25,10 @@ type statement struct {
 
 type statementKey struct{}
 
-func withStatement(ctx context.Context, c *Cache, s *statement) context.Context {
+// open makes s the statement of a run of c for a request with this context.
+func (s *statement) open(request context.Context, c *Cache) {
 	s.by = c
-	s.outer, _ = ctx.Value(statementKey{}).(*statement)
-	return context.WithValue(ctx, statementKey{}, s)
+	s.outer, _ = request.Value(statementKey{}).(*statement)
 }
 
 // within reports whether a request comes from a run of this cache, as with one rule for a router and another for a route of it.

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -75,8 +76,8 @@ func (rec *recorder) WriteHeader(status int) {
 
 // inform relays an informational response (RFC 9110 §15.2), which is never stored.
 func (rec *recorder) inform(status int) {
-	rec.u.hints.Lock()
-	defer rec.u.hints.Unlock()
+	rec.u.using.Lock()
+	defer rec.u.using.Unlock()
 	if rec.w == nil || rec.u.owner.Load() == ownerGone {
 		return
 	}
@@ -101,7 +102,7 @@ func declaredLength(h http.Header) int64 {
 func (rec *recorder) commit() {
 	if rec.w == nil || !rec.u.claim() {
 		rec.mode, rec.body = dropping, nil
-		rec.u.ctx.cancel(http.ErrAbortHandler)
+		rec.u.ctx.finish(context.Canceled, http.ErrAbortHandler)
 		return
 	}
 	if rec.mode != holding {
@@ -218,15 +219,19 @@ func (rec *recorder) flushHeld() {
 	}
 }
 
-// Hijack gives the connection away; nothing is stored.
+// Hijack gives the connection away; nothing is stored. Where the client's writer cannot, nothing has happened.
 func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if rec.w == nil || rec.mode == dropping || !rec.u.claim() {
+	u := rec.u
+	u.using.Lock()
+	defer u.using.Unlock()
+	if rec.w == nil || rec.mode == dropping || u.owner.Load() == ownerGone {
 		return nil, nil, http.ErrNotSupported
 	}
 	conn, rw, err := http.NewResponseController(rec.w).Hijack()
 	if err == nil {
-		rec.u.refuse(detailHijack)
-		rec.u.handOver()
+		u.owner.Store(ownerRun)
+		u.refuse(detailHijack)
+		u.handOver()
 		rec.mode, rec.body = streaming, nil
 		rec.status = http.StatusSwitchingProtocols
 	}

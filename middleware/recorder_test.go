@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -317,6 +318,26 @@ func TestHijackRefused(t *testing.T) {
 	h := cache.For(time.Minute)(o)
 	expect(t, get(t, h, "/"), http.StatusOK, "plain", "X-Cache", "Miss")
 	expect(t, get(t, h, "/"), http.StatusOK, "plain", "X-Cache", "Hit")
+}
+
+// TestHijackRefusedBesideStale: a run that was refused a connection has not begun to answer, so that its time-out can.
+func TestHijackRefusedBesideStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hung := make(chan struct{})
+		defer close(hung)
+		o := versions("max-age=1, stale-if-error=60", func(w http.ResponseWriter, _ *http.Request) {
+			_, _, _ = w.(http.Hijacker).Hijack()
+			<-hung
+		})
+		h := newTestCache(t, Options{FillTimeout: time.Second}).FromHeaders()(o)
+		get(t, h, "/")
+		time.Sleep(2 * time.Second)
+		began := time.Now()
+		expect(t, get(t, h, "/"), http.StatusOK, "1", "Cache-Status", "larder; fwd=stale; detail=stale-if-error")
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
 }
 
 // readerFrom counts how often the short cut for files is taken.

@@ -4,54 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"sync/atomic"
-	"time"
 )
-
-// runContext is the context of a run: the values of the request that began it, but a deadline of the cache's until the run
-// belongs to its own client again.
-type runContext struct {
-	context.Context
-	cancel  context.CancelCauseFunc
-	timer   *time.Timer
-	expired atomic.Bool
-	letGo   func() bool // of the client's context; nil until handed over
-}
-
-func newRunContext(parent context.Context, timeout time.Duration) *runContext {
-	c := new(runContext)
-	c.Context, c.cancel = context.WithCancelCause(context.WithoutCancel(parent))
-	c.timer = time.AfterFunc(timeout, func() {
-		c.expired.Store(true)
-		c.cancel(context.DeadlineExceeded)
-	})
-	return c
-}
-
-// Err is DeadlineExceeded after the deadline, as with any context that has one.
-func (c *runContext) Err() error {
-	err := c.Context.Err()
-	if err != nil && c.expired.Load() {
-		return context.DeadlineExceeded
-	}
-	return err
-}
-
-// handOver lifts the deadline and lets the run end with its client's context from now on.
-func (c *runContext) handOver(client context.Context) {
-	c.timer.Stop()
-	if c.letGo == nil {
-		c.letGo = context.AfterFunc(client, func() { c.cancel(context.Cause(client)) })
-	}
-}
-
-func (c *runContext) end() {
-	c.timer.Stop()
-	if c.letGo != nil {
-		c.letGo()
-	}
-	c.cancel(context.Canceled)
-}
 
 // fillRequest is the request as the handler of a fill sees it: without what does not select the entry, so that it cannot leave
 // its mark there, and without the client's conditions and ranges, which are answered from the entry.

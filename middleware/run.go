@@ -29,7 +29,7 @@ type run struct {
 	rt      *route
 	r       *http.Request // the client's
 	req     *http.Request // the handler's
-	ctx     *runContext
+	ctx     *runContext   // the run's own, once it is prepared
 	key     string // primary key
 	flight  *flight
 	stale   *response // what is stored already: to validate, and to fall back on
@@ -40,13 +40,14 @@ type run struct {
 
 	selective bool // the client asked for a part, or under a condition
 
+	own   runContext
 	said  statement
 	note  invalidation.Note
 	began time.Time
 	rec   recorder
 	outer []store.Field
 	owner atomic.Int32 // who answers the client: nobody yet, the run, or no longer the run
-	hints sync.Mutex   // held while an informational response goes out, so that the run is not abandoned meanwhile
+	using sync.Mutex   // held while the handler uses the client's writer before the run answers, so that the run is not abandoned meanwhile
 
 	separate   bool // the handler's header map is not the client's, as it may outlive the request
 	validating bool
@@ -102,12 +103,12 @@ func (u *run) prepare(background bool) {
 	if background {
 		parent = detached(parent)
 	}
-	u.ctx = newRunContext(parent, u.rt.c.opt.FillTimeout)
-	ctx := withStatement(u.ctx, u.rt.c, &u.said)
+	u.said.open(parent, u.rt.c)
+	u.ctx = u.own.begin(parent, &u.said, u.began.Add(u.rt.c.opt.FillTimeout))
 	if u.rec.w == nil {
-		u.req = u.rt.refreshRequest(ctx, u.r)
+		u.req = u.rt.refreshRequest(u.ctx, u.r)
 	} else {
-		u.req = u.rt.fillRequest(ctx, u.r)
+		u.req = u.rt.fillRequest(u.ctx, u.r)
 	}
 	if u.stale != nil {
 		u.addValidators()
@@ -197,8 +198,8 @@ func (u *run) claim() bool {
 
 // abandon lets the client be answered by somebody else, where the run has not begun to.
 func (u *run) abandon() bool {
-	u.hints.Lock()
-	defer u.hints.Unlock()
+	u.using.Lock()
+	defer u.using.Unlock()
 	return u.owner.CompareAndSwap(ownerOpen, ownerGone)
 }
 
