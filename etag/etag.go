@@ -22,8 +22,11 @@ func Strong(body []byte) string { return hashed(`"`, body) }
 func hashed(open string, body []byte) string {
 	var sum [8]byte
 	binary.BigEndian.PutUint64(sum[:], xxhash.Sum64(body))
-	text := append(make([]byte, 0, 24), open...)
-	return string(append(hex.AppendEncode(text, sum[:]), '"'))
+	var room [24]byte
+	n := copy(room[:], open)
+	n += hex.Encode(room[n:], sum[:])
+	room[n] = '"'
+	return string(room[:n+1])
 }
 
 // Tag is an entity tag, taken apart.

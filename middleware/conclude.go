@@ -54,7 +54,7 @@ func (u *run) keep(late bool) {
 	}
 	ttl, skip, tags := u.said.read()
 	why := u.shortcoming(late, skip)
-	if why == "" && ttl > 0 {
+	if why == "" && ttl != u.ttl { // the handler said it behind its header
 		why = u.agree(u.rec.own(u.outer), ttl)
 	}
 	if why == "" && !u.rt.budget.take(u.responded, u.stale != nil) {
@@ -68,7 +68,8 @@ func (u *run) keep(late bool) {
 		u.refuse(why)
 		return
 	}
-	if !u.store(u.entry(tags)) {
+	e := u.entry(tags)
+	if !u.store(&e) {
 		u.refuse(detailInvalidated)
 		return
 	}
@@ -96,30 +97,46 @@ func (u *run) shortcoming(late bool, skip string) string {
 	return ""
 }
 
-// entry is the stored form of the recorded response.
-func (u *run) entry(tags []string) *store.Entry {
+// entry is the recorded response as it is stored.
+func (u *run) entry(tags []string) store.Entry {
+	now := time.Now()
 	if u.terms.Source == policy.Route { // our lifetime begins when the response goes out
-		u.terms.ResponseTime = time.Now().UnixNano()
+		u.terms.ResponseTime = now.UnixNano()
 	}
-	e := &store.Entry{
-		Target:   string(u.rt.appendTarget(nil, u.r)),
+	return store.Entry{
+		Target:   u.target(),
 		Status:   u.rec.status,
-		Fields:   u.rec.storable(u.outer, u.rt.c.opt.Targets),
+		Fields:   u.fields(),
 		Body:     trimmed(u.rec.body),
 		Terms:    u.terms,
-		Cost:     time.Since(u.began),
+		Cost:     now.Sub(u.began),
 		Tags:     u.tags(tags),
 		Position: u.note.Position,
 	}
-	e.Fields = setField(e.Fields, "Date", httpDate(u.responded.Unix()))
-	if e.Status == http.StatusOK {
-		e.Fields = setField(e.Fields, "Etag", etag.Weak(e.Body))
+}
+
+// target is the host and path that was asked for, as a part of the key where it is one.
+func (u *run) target() string {
+	var room [256]byte
+	target := u.rt.appendTarget(room[:0], u.r)
+	if i := strings.Index(u.key, alias(target)); i >= 0 {
+		return u.key[i : i+len(target)]
 	}
-	if len(e.Body) > 0 && !hasField(u.rec.fields, "Content-Type") && !hasField(u.rec.fields, "Content-Encoding") {
-		e.Fields = setField(e.Fields, "Content-Type", http.DetectContentType(e.Body))
+	return string(target)
+}
+
+// fields are those that are stored, with what a response needs to be served well and the handler has not said.
+func (u *run) fields() []store.Field {
+	rec := &u.rec
+	fields := setField(rec.storable(u.outer, u.unstored), "Date", dates.at(u.responded.Unix()))
+	if rec.status == http.StatusOK && !hasField(fields, "Etag") {
+		fields, u.tagged = setField(fields, "Etag", etag.Weak(rec.body)), true
 	}
-	slices.SortFunc(e.Fields, byName)
-	return e
+	if len(rec.body) > 0 && !hasField(rec.fields, "Content-Type") && !hasField(rec.fields, "Content-Encoding") {
+		fields = setField(fields, "Content-Type", http.DetectContentType(rec.body))
+	}
+	slices.SortFunc(fields, byName)
+	return fields
 }
 
 func hasField(fields []store.Field, name string) bool {
@@ -156,7 +173,8 @@ func (u *run) store(e *store.Entry) bool {
 	}
 	names := u.rt.selecting(s)
 	variant := func(names []string) string { return string(appendVariant([]byte(u.key), names, u.r)) }
-	u.saved = c.tiers.save(s, origin, u.key, names, variant, e.Terms.Retention(s.validatable()))
+	validatable := s.lastModified != "" || !u.tagged && s.validatable() // a tag that we made is none to the handler
+	u.saved = c.tiers.save(s, origin, u.key, names, variant, e.Terms.Retention(validatable))
 	u.result = s
 	c.stats.stores.Add(1)
 	c.logKey(u.r.Context(), "larder: key stored", s.Key)

@@ -71,7 +71,12 @@ func (u *run) refusal() string {
 	if u.rec.declared > u.rt.c.opt.MaxBodyBytes {
 		return detailBodySize
 	}
-	return u.agree(u.rec.own(u.outer), ttl)
+	h := u.rec.header // as it is while the handler writes it
+	if len(u.outer) > 0 {
+		h = u.rec.own(u.outer)
+	}
+	u.unstored = policy.Unstored(h, u.rt.c.opt.Targets...)
+	return u.agree(h, ttl)
 }
 
 // agree works out the terms on which a response with these fields is stored.
@@ -85,7 +90,7 @@ func (u *run) agree(h http.Header, ttl time.Duration) string {
 	if names, _ := policy.VaryNames(h["Vary"]); len(names) > maxSelecting {
 		reason = policy.ReasonVary
 	}
-	u.terms = terms
+	u.terms, u.ttl = terms, ttl
 	return string(reason)
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/larderhq/larder/internal/policy"
 	"github.com/larderhq/larder/internal/store"
 )
 
@@ -85,8 +84,7 @@ func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field,
 
 // storable returns the fields of a recorded response that are stored: the handler's own, but for those that never are. A field
 // of an outer middleware that the handler has deleted is stored without values, so that a hit deletes it as well.
-func (rec *recorder) storable(outer []store.Field, targets []string) []store.Field {
-	never := policy.Unstored(rec.own(outer), targets...)
+func (rec *recorder) storable(outer []store.Field, never func(name string) bool) []store.Field {
 	kept := make([]store.Field, 0, len(rec.fields)+3)
 	for _, f := range rec.fields {
 		if mine, found := own(outer, rec.header, f); found && !never(f.Name) && f.Name != "Content-Length" {

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
@@ -19,13 +20,13 @@ const (
 const takeover = 5 * time.Second
 
 // flight is one run of a handler that others may wait for, or several where the first takes long: the first answer is for all
-// that wait, and it has failed when the last of them has. After done is closed how, s and saved do not change.
+// that wait, and it has failed when the last of them has. After it has landed how, s and saved do not change.
 type flight struct {
 	key    string
-	began  time.Time // for the first run
-	latest time.Time // when the last run began
-	runs   int       // under way
-	done   chan struct{}
+	began  time.Time     // for the first run
+	latest time.Time     // when the last run began
+	runs   int           // under way
+	done   chan struct{} // closed when it lands; nil until somebody waits
 	how    landing
 	s      *response       // with shared
 	saved  <-chan struct{} // likewise; closed when the remote tier has the response
@@ -39,18 +40,21 @@ type flights struct {
 }
 
 // join returns the flight of a key, and whether the caller leads it and so must land it. A flight that mayJoin refuses, because
-// it is too old for the caller, is replaced: its own waiters stay with it.
+// it is too old for the caller, is replaced: its own waiters stay with it. The key may alias a buffer.
 func (fs *flights) join(key string, now time.Time, mayJoin func(*flight) bool) (f *flight, leads bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f = fs.flying[key]; f != nil && mayJoin(f) {
+		if f.done == nil {
+			f.done = make(chan struct{})
+		}
 		return f, false
 	}
 	if fs.flying == nil {
 		fs.flying = make(map[string]*flight)
 	}
-	f = &flight{key: key, began: now, latest: now, runs: 1, done: make(chan struct{})}
-	fs.flying[key] = f
+	f = &flight{key: strings.Clone(key), began: now, latest: now, runs: 1}
+	fs.flying[f.key] = f
 	return f, true
 }
 
@@ -84,7 +88,9 @@ func (fs *flights) land(f *flight, how landing, s *response, saved <-chan struct
 	if fs.flying[f.key] == f {
 		delete(fs.flying, f.key)
 	}
-	close(f.done)
+	if f.done != nil {
+		close(f.done)
+	}
 }
 
 // saving returns the channel that is closed when the remote tier has the flight's response, or nil.

@@ -32,7 +32,7 @@ func (x *exchange) refresh(s *response) {
 		c.refreshing.Add(-1)
 		return
 	}
-	f, leads := c.flights.join(string(x.flightKey()), x.arrived, func(*flight) bool { return true })
+	f, leads := c.flights.join(alias(x.flightKey()), x.arrived, func(*flight) bool { return true })
 	if !leads {
 		c.refreshing.Add(-1)
 		return

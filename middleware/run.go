@@ -30,7 +30,7 @@ type run struct {
 	r       *http.Request // the client's
 	req     *http.Request // the handler's
 	ctx     *runContext   // the run's own, once it is prepared
-	key     string // primary key
+	key     string        // primary key
 	flight  *flight
 	stale   *response // what is stored already: to validate, and to fall back on
 	asked   *policy.RequestDirectives
@@ -40,7 +40,7 @@ type run struct {
 
 	selective bool // the client asked for a part, or under a condition
 
-	own   runContext
+	life  runContext // which ctx points to
 	said  statement
 	note  invalidation.Note
 	began time.Time
@@ -53,7 +53,10 @@ type run struct {
 	validating bool
 	responded  time.Time
 	terms      policy.Terms
-	reason     string // why the response is not stored
+	ttl        time.Duration          // that the handler had said when they were worked out
+	unstored   func(name string) bool // which fields are never stored
+	tagged     bool                   // the entity-tag is ours
+	reason     string                 // why the response is not stored
 	outcome    outcome
 	result     *response
 	saved      <-chan struct{}
@@ -104,7 +107,7 @@ func (u *run) prepare(background bool) {
 		parent = detached(parent)
 	}
 	u.said.open(parent, u.rt.c)
-	u.ctx = u.own.begin(parent, &u.said, u.began.Add(u.rt.c.opt.FillTimeout))
+	u.ctx = u.life.begin(parent, &u.said, u.began.Add(u.rt.c.opt.FillTimeout))
 	if u.rec.w == nil {
 		u.req = u.rt.refreshRequest(u.ctx, u.r)
 	} else {

@@ -113,7 +113,7 @@ func (x *exchange) alone(s *response, fwd, detail string) {
 func (x *exchange) collapse(s *response, fwd string) {
 	c := x.rt.c
 	for range maxFailedFlights {
-		f, leads := c.flights.join(string(x.flightKey()), x.arrived, x.mayJoin)
+		f, leads := c.flights.join(alias(x.flightKey()), x.arrived, x.mayJoin)
 		if leads {
 			if there := x.recall(); x.judge(there, x.arrived) == policy.Fresh { // it landed since this request looked
 				c.flights.land(f, shared, there, nil)

@@ -74,7 +74,19 @@ func (s cacheStatus) String() string {
 	return string(appendString(b, "; key=", s.key))
 }
 
-func (s cacheStatus) list() []string { return []string{s.String()} }
+// filled is what most misses say.
+var (
+	filled     = cacheStatus{fwd: fwdURIMiss, stored: true}
+	filledList = []string{filled.String()}
+)
+
+// list is the member as the lines of a field, which nobody may change.
+func (s cacheStatus) list() []string {
+	if s == filled {
+		return filledList
+	}
+	return []string{s.String()}
+}
 
 // addTo appends the member to what an origin or another cache behind us has said.
 func (s cacheStatus) addTo(h http.Header) {
