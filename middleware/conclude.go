@@ -84,7 +84,7 @@ func (u *run) shortcoming(late bool, skip string) string {
 	switch {
 	case late:
 		return detailTimeout
-	case rec.declared >= 0 && int64(len(rec.body)) != rec.declared && bodyAllowed(rec.status):
+	case rec.declared >= 0 && int64(len(rec.body.bytes)) != rec.declared && bodyAllowed(rec.status):
 		return detailIncomplete
 	case skip != "":
 		return skip
@@ -107,7 +107,7 @@ func (u *run) entry(tags []string) store.Entry {
 		Target:   u.target(),
 		Status:   u.rec.status,
 		Fields:   u.fields(),
-		Body:     trimmed(u.rec.body),
+		Body:     u.rec.body.bytes,
 		Terms:    u.terms,
 		Cost:     now.Sub(u.began),
 		Tags:     u.tags(tags),
@@ -128,27 +128,15 @@ func (u *run) target() string {
 // fields are those that are stored, with what a response needs to be served well and the handler has not said.
 func (u *run) fields() []store.Field {
 	rec := &u.rec
-	fields := setField(rec.storable(u.outer, u.unstored), "Date", dates.at(u.responded.Unix()))
+	fields := setField(rec.storable(u.outer, u.unstored), "Date", rec.room.list(dates.at(u.responded.Unix())))
 	if rec.status == http.StatusOK && !hasField(fields, "Etag") {
-		fields, u.tagged = setField(fields, "Etag", etag.Weak(rec.body)), true
+		fields, u.tagged = setField(fields, "Etag", rec.room.list(etag.Weak(rec.body.bytes))), true
 	}
-	if len(rec.body) > 0 && !hasField(rec.fields, "Content-Type") && !hasField(rec.fields, "Content-Encoding") {
-		fields = setField(fields, "Content-Type", http.DetectContentType(rec.body))
+	if len(rec.body.bytes) > 0 && !hasField(rec.fields, "Content-Type") && !hasField(rec.fields, "Content-Encoding") {
+		fields = setField(fields, "Content-Type", rec.room.list(http.DetectContentType(rec.body.bytes)))
 	}
 	slices.SortFunc(fields, byName)
 	return fields
-}
-
-func hasField(fields []store.Field, name string) bool {
-	return slices.ContainsFunc(fields, func(f store.Field) bool { return f.Name == name })
-}
-
-// trimmed returns b without much room behind it, as it may be kept for long.
-func trimmed(b []byte) []byte {
-	if cap(b)-len(b) > len(b)/8 {
-		return slices.Clone(b)
-	}
-	return slices.Clip(b)
 }
 
 // tags are those of the route, with the path values filled in, and those that the handler named.

@@ -5,31 +5,35 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/larderhq/larder/internal/store"
 )
 
-var copyBuffers = sync.Pool{New: func() any {
-	b := make([]byte, 32<<10)
-	return &b
-}}
+// fieldRoom holds the fields of a response in one piece with its run; those of an unusual one go elsewhere.
+type fieldRoom struct {
+	fields, stored [8]store.Field
+	texts          [12]string
+	used           []string // of texts
+}
 
 // snapshot copies a header, so that what is done to the map later changes nothing.
-func snapshot(h http.Header) []store.Field {
-	n := 0
-	for _, values := range h {
-		n += len(values)
-	}
-	backing := make([]string, 0, n)
-	fields := make([]store.Field, 0, len(h))
+func (r *fieldRoom) snapshot(h http.Header) []store.Field {
+	fields := r.fields[:0]
+	r.used = r.texts[:0]
 	for name, values := range h {
-		start := len(backing)
-		backing = append(backing, values...)
-		fields = append(fields, store.Field{Name: name, Values: backing[start:len(backing):len(backing)]})
+		fields = append(fields, store.Field{Name: name, Values: r.list(values...)})
 	}
 	return fields
 }
+
+// list returns a copy of values, with no room behind it.
+func (r *fieldRoom) list(values ...string) []string {
+	start := len(r.used)
+	r.used = append(r.used, values...)
+	return r.used[start:len(r.used):len(r.used)]
+}
+
+func snapshot(h http.Header) []store.Field { return new(fieldRoom).snapshot(h) }
 
 // restore makes h hold exactly the fields of a snapshot, and the trailers that were added since.
 func restore(h http.Header, fields []store.Field) {
@@ -85,7 +89,7 @@ func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field,
 // storable returns the fields of a recorded response that are stored: the handler's own, but for those that never are. A field
 // of an outer middleware that the handler has deleted is stored without values, so that a hit deletes it as well.
 func (rec *recorder) storable(outer []store.Field, never func(name string) bool) []store.Field {
-	kept := make([]store.Field, 0, len(rec.fields)+3)
+	kept := rec.room.stored[:0]
 	for _, f := range rec.fields {
 		if mine, found := own(outer, rec.header, f); found && !never(f.Name) && f.Name != "Content-Length" {
 			kept = append(kept, mine)
@@ -123,10 +127,13 @@ func header(fields []store.Field) http.Header {
 	return h
 }
 
-func setField(fields []store.Field, name, value string) []store.Field {
-	i := slices.IndexFunc(fields, func(f store.Field) bool { return f.Name == name })
-	if i < 0 {
-		return append(fields, store.Field{Name: name, Values: []string{value}})
+func setField(fields []store.Field, name string, values []string) []store.Field {
+	if hasField(fields, name) {
+		return fields
 	}
-	return fields
+	return append(fields, store.Field{Name: name, Values: values})
+}
+
+func hasField(fields []store.Field, name string) bool {
+	return slices.ContainsFunc(fields, func(f store.Field) bool { return f.Name == name })
 }

@@ -3,6 +3,7 @@ package middleware
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -78,6 +79,9 @@ func TestFillBuffersAreBounded(t *testing.T) {
 	cache := newTestCache(t, Options{})
 	o := &origin{answer: func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.URL.Query().Get("n"))
+		if r.URL.Query().Has("declared") {
+			w.Header().Set("Content-Length", strconv.Itoa(100*n))
+		}
 		for range n {
 			_, _ = io.WriteString(w, strings.Repeat("x", 100))
 		}
@@ -88,6 +92,11 @@ func TestFillBuffersAreBounded(t *testing.T) {
 	expect(t, get(t, h, "/?n=2"), http.StatusOK, strings.Repeat("x", 200), "Cache-Status", "stored")
 	for range 2 {
 		expect(t, get(t, h, "/?n=3"), http.StatusOK, strings.Repeat("x", 300), "Cache-Status", "larder; fwd=uri-miss; detail=budget")
+	}
+	w := &streamed{ResponseRecorder: httptest.NewRecorder()}
+	h.ServeHTTP(w, request(t.Context(), "/?n=3&declared"))
+	if len(w.writes) != 3 { // nothing was held back that could not be held to the end
+		t.Errorf("written in %d pieces", len(w.writes))
 	}
 	if n := cache.filling.Load(); n != held {
 		t.Errorf("%d bytes were not given back", n-held)

@@ -33,7 +33,8 @@ type recorder struct {
 	status   int // 0 until the header is written
 	fields   []store.Field
 	mine     http.Header // what own returns
-	body     []byte
+	body     heldBody
+	room     fieldRoom
 	declared int64 // Content-Length; -1: none
 	written  int64
 }
@@ -67,7 +68,7 @@ func (rec *recorder) WriteHeader(status int) {
 	}
 	rec.status = status
 	rec.declared = declaredLength(rec.header)
-	rec.fields = snapshot(rec.header)
+	rec.fields = rec.room.snapshot(rec.header)
 	rec.mode = rec.u.decide()
 	if rec.committed() {
 		rec.commit()
@@ -101,25 +102,26 @@ func declaredLength(h http.Header) int64 {
 // commit hands the run to its own client: header and what is held go out.
 func (rec *recorder) commit() {
 	if rec.w == nil || !rec.u.claim() {
-		rec.mode, rec.body = dropping, nil
+		rec.mode = dropping
+		rec.body.release()
 		rec.u.ctx.finish(context.Canceled, http.ErrAbortHandler)
 		return
 	}
 	if rec.mode != holding {
 		rec.u.handOver()
 	}
-	if len(rec.body) > 0 {
+	if len(rec.body.bytes) > 0 {
 		restore(rec.header, rec.fields)
 	}
 	rec.u.dress()
 	rec.w.WriteHeader(rec.status)
-	if len(rec.body) > 0 {
-		if _, err := rec.w.Write(rec.body); err != nil {
+	if len(rec.body.bytes) > 0 {
+		if _, err := rec.w.Write(rec.body.bytes); err != nil {
 			rec.u.rt.c.logger.Debug("larder: client gone", "error", err)
 		}
 	}
 	if rec.mode == streaming {
-		rec.body = nil
+		rec.body.release()
 	}
 }
 
@@ -164,13 +166,16 @@ func (rec *recorder) admit(n int) error {
 // keep adds p to what is held, or, where that is more than may be stored, lets the response stream.
 // It reports false when p is still to be written.
 func (rec *recorder) keep(p []byte) bool {
+	limit := rec.u.rt.c.opt.MaxBodyBytes
+	size := int64(len(rec.body.bytes)) + int64(len(p))
+	whole := min(max(size, rec.declared), limit)
 	switch {
-	case int64(len(rec.body))+int64(len(p)) > rec.u.rt.c.opt.MaxBodyBytes:
+	case size > limit:
 		rec.stream(detailBodySize)
-	case !rec.u.reserve(len(p)):
+	case !rec.u.reserve(whole):
 		rec.stream(detailBudget)
 	default:
-		rec.body = append(rec.body, p...)
+		rec.body.add(p, whole)
 		return true
 	}
 	return rec.mode == dropping
@@ -182,7 +187,7 @@ func (rec *recorder) stream(why string) {
 	rec.mode = streaming
 	rec.u.refuse(why)
 	if committed {
-		rec.body = nil
+		rec.body.release()
 		return
 	}
 	rec.commit()
@@ -232,7 +237,8 @@ func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		u.owner.Store(ownerRun)
 		u.refuse(detailHijack)
 		u.handOver()
-		rec.mode, rec.body = streaming, nil
+		rec.mode = streaming
+		rec.body.release()
 		rec.status = http.StatusSwitchingProtocols
 	}
 	return conn, rw, err

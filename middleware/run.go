@@ -237,12 +237,16 @@ func (u *run) dress() {
 	}
 }
 
-// reserve takes n bytes of what all fills together may hold back.
-func (u *run) reserve(n int) bool {
-	if u.rt.c.filling.Add(int64(n)) > u.rt.c.maxFilling {
-		u.rt.c.filling.Add(-int64(n))
+// reserve makes it so many bytes that the run may hold back, of what all together may.
+func (u *run) reserve(total int64) bool {
+	n := total - u.reserved
+	if n <= 0 {
+		return true
+	}
+	if u.rt.c.filling.Add(n) > u.rt.c.maxFilling {
+		u.rt.c.filling.Add(-n)
 		return false
 	}
-	u.reserved += int64(n)
+	u.reserved = total
 	return true
 }

@@ -91,6 +91,8 @@ func (t *tiers) save(s *response, o invalidation.Origin, primary string, names [
 		s.Key = t.file(primary, old, names, variant, s.Terms.ResponseTime, retention)
 	}
 	form := store.Encode(&s.Entry)
+	s.Body = store.BodyIn(form, len(s.Body)) // the run's own is used again by others
+
 	k, key := &kept{form: alias(form), origin: o}, store.KeyIn(form) // the key inside, so that there is only one
 	if !t.supersede(key, k) || t.remote == nil {
 		return nil

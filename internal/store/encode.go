@@ -34,6 +34,12 @@ func Encode(e *Entry) []byte {
 	return binary.LittleEndian.AppendUint64(b, xxhash.Sum64(b))
 }
 
+// BodyIn returns the body of n bytes inside what Encode returned; it aliases b.
+func BodyIn(b []byte, n int) []byte {
+	end := len(b) - checksumLen
+	return b[end-n : end : end]
+}
+
 // appendHead appends all before the bytes of the body.
 func (e *Entry) appendHead(dst []byte) []byte {
 	dst = append(dst, formatMagic...)

@@ -1,0 +1,92 @@
+package middleware
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// streamed notes how large the pieces are that it is written in.
+type streamed struct {
+	*httptest.ResponseRecorder
+	writes []int
+}
+
+func (s *streamed) Write(p []byte) (int, error) {
+	s.writes = append(s.writes, len(p))
+	return s.ResponseRecorder.Write(p)
+}
+
+// TestBodiesAreNotMixed: buffers go from run to run, and no client ever gets a byte of what another asked for: not who began a
+// run, nor who waited for it, nor who hits, whatever became of it.
+func TestBodiesAreNotMixed(t *testing.T) {
+	const keys, clients, rounds = 40, 5, 20
+	o := &origin{answer: func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.URL.Path[1:])
+		piece := bytes.Repeat([]byte{byte(n)}, 1+n*n) // up to beyond what is pooled
+		time.Sleep(time.Millisecond)
+		if n%5 == 0 {
+			w.Header().Set("Set-Cookie", "a=b")
+		}
+		if n%7 == 0 {
+			w.Header().Set("Content-Length", strconv.Itoa(13*len(piece)))
+		}
+		for i := range 13 {
+			_, _ = w.Write(piece)
+			if n%11 == 0 && i == 5 {
+				_ = http.NewResponseController(w).Flush()
+			}
+		}
+		if n%9 == 0 {
+			panic(http.ErrAbortHandler)
+		}
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestCache(t, Options{}).For(2*time.Second, Stale(time.Second))(o)
+		for range rounds {
+			crowd(keys*clients, func(i int) {
+				n := 1 + i%keys
+				w := httptest.NewRecorder()
+				if panics(func() { h.ServeHTTP(w, request(t.Context(), "/"+strconv.Itoa(n))) }) != nil {
+					return
+				}
+				if body := w.Body.Bytes(); !bytes.Equal(body, bytes.Repeat([]byte{byte(n)}, 13*(1+n*n))) {
+					t.Errorf("%d: %d bytes, or wrong ones", n, len(body))
+				}
+			}).Wait()
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// TestBodiesOfKnownLength are allocated once, and small ones not at all where a buffer is at hand.
+func TestBodiesOfKnownLength(t *testing.T) {
+	var b heldBody
+	b.add(make([]byte, 10), maxPooledBody+1)
+	first := &b.bytes[0]
+	for len(b.bytes) <= maxPooledBody-10 {
+		b.add(make([]byte, 10), 0)
+	}
+	if &b.bytes[0] != first || b.pooled != nil {
+		t.Error("the body was moved")
+	}
+	b.release()
+	if b.bytes != nil || b.pooled != nil {
+		t.Errorf("%+v after release", b)
+	}
+}
+
+// TestCopyOfALargeBody: io.Copy of more than is pooled keeps every byte.
+func TestCopyOfALargeBody(t *testing.T) {
+	body := bytes.Repeat([]byte("0123456789"), maxPooledBody/4)
+	o := &origin{answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, bytes.NewReader(body)) }}
+	h := newTestCache(t, Options{}).For(time.Minute)(o)
+	for _, want := range []string{"Miss", "Hit"} {
+		expect(t, get(t, h, "/"), http.StatusOK, string(body), "X-Cache", want)
+	}
+}
