@@ -33,12 +33,13 @@ var exchanges = sync.Pool{New: func() any {
 
 func newExchange(rt *route, w http.ResponseWriter, r *http.Request) *exchange {
 	x := exchanges.Get().(*exchange)
-	*x = exchange{rt: rt, w: w, r: r, arrived: time.Now(), key: x.key[:0], variant: x.variant[:0]}
+	x.rt, x.w, x.r, x.arrived = rt, w, r, time.Now()
 	return x
 }
 
+// release makes it as good as new.
 func (x *exchange) release() {
-	*x = exchange{key: x.key, variant: x.variant}
+	*x = exchange{key: x.key[:0], variant: x.variant[:0]}
 	exchanges.Put(x)
 }
 
@@ -65,7 +66,8 @@ func (x *exchange) classify() (l lane, fwd, detail string) {
 	if r.ContentLength != 0 {
 		return lanePass, fwdBypass, detailBody
 	}
-	f := x.read(r.Header)
+	var f asking
+	x.read(&f, r.Header)
 	switch {
 	case f.upgrade:
 		return lanePass, fwdBypass, detailUpgrade
@@ -85,32 +87,48 @@ type asking struct {
 	upgrade, precondition, authorization bool
 }
 
-// read finds them in one pass, which costs half of asking the map for each by name where a request has few fields.
-func (x *exchange) read(h http.Header) (f asking) {
-	for name, lines := range h {
-		if len(lines) == 0 {
-			continue
+// askingNames are their names.
+var askingNames = [...]string{
+	"Cache-Control", "Pragma", "Cookie", "Authorization", "Upgrade", "If-Match", "If-Unmodified-Since", "If-None-Match",
+	"If-Modified-Since", "Range",
+}
+
+// read finds them. A header of up to eight fields, which is one group of the map, is walked over in half the time that it takes to
+// ask for each name; a larger one is asked in half the time of the walk.
+func (x *exchange) read(f *asking, h http.Header) {
+	if len(h) <= 8 {
+		for name, lines := range h {
+			x.take(f, name, lines)
 		}
-		switch name {
-		case "Cache-Control":
-			f.cacheControl = lines
-		case "Pragma":
-			f.pragma = lines
-		case "Cookie":
-			f.cookie = lines
-		case "Authorization":
-			f.authorization = true
-		case "Upgrade":
-			f.upgrade = true
-		case "If-Match", "If-Unmodified-Since":
-			f.precondition = true
-		case "If-None-Match", "If-Modified-Since":
-			x.conditional = true
-		case "Range":
-			x.ranged = x.r.Method == http.MethodGet
-		}
+		return
 	}
-	return f
+	for _, name := range askingNames {
+		x.take(f, name, h[name])
+	}
+}
+
+func (x *exchange) take(f *asking, name string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	switch name {
+	case "Cache-Control":
+		f.cacheControl = lines
+	case "Pragma":
+		f.pragma = lines
+	case "Cookie":
+		f.cookie = lines
+	case "Authorization":
+		f.authorization = true
+	case "Upgrade":
+		f.upgrade = true
+	case "If-Match", "If-Unmodified-Since":
+		f.precondition = true
+	case "If-None-Match", "If-Modified-Since":
+		x.conditional = true
+	case "Range":
+		x.ranged = x.r.Method == http.MethodGet
+	}
 }
 
 func (x *exchange) classifyDirectives(f *asking) (l lane, fwd, detail string) {

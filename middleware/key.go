@@ -80,7 +80,7 @@ func appendHost(dst []byte, r *http.Request) []byte {
 	host, start := r.Host, 0
 	for i := range len(host) {
 		c := host[i]
-		if !oddInHost[c] && (c != ':' || i < len(host)-1) {
+		if !oddInHost[c] || c == ':' && i < len(host)-1 {
 			continue
 		}
 		dst = append(dst, host[start:i]...)
@@ -94,10 +94,10 @@ func appendHost(dst []byte, r *http.Request) []byte {
 	return append(dst, host[start:]...)
 }
 
-// oddInHost are the bytes of a host that do not go into a key as they are.
+// oddInHost are the bytes of a host that do not go into a key as they are, and the colon.
 var oddInHost = func() (odd [256]bool) {
 	for c := range odd {
-		odd[c] = c <= ' ' || c == 0x7f || 'A' <= c && c <= 'Z' || strings.IndexByte("/(),=%", byte(c)) >= 0
+		odd[c] = c <= ' ' || c == 0x7f || 'A' <= c && c <= 'Z' || strings.IndexByte("/(),=%:", byte(c)) >= 0
 	}
 	return odd
 }()
@@ -107,7 +107,10 @@ const upperHex = "0123456789ABCDEF"
 // originalPath is the escaped path of the request line. It begins with a slash but for a request that has no path at all, as
 // OPTIONS * has none.
 func originalPath(r *http.Request) string {
-	uri, _, _ := strings.Cut(r.RequestURI, "?")
+	uri := r.RequestURI
+	if i := strings.IndexByte(uri, '?'); i >= 0 {
+		uri = uri[:i]
+	}
 	switch {
 	case uri == "":
 		return r.URL.EscapedPath()
@@ -125,7 +128,7 @@ func originalPath(r *http.Request) string {
 // go by a header or a cookie, so that the original path alone does not say which resource is meant.
 func rewritten(r *http.Request, original string) bool {
 	if original == r.URL.Path {
-		return strings.Contains(original, "%") // or it would differ, being unescaped
+		return strings.IndexByte(original, '%') >= 0 // or it would differ, being unescaped
 	}
 	return r.URL.EscapedPath() != original
 }

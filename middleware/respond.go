@@ -21,14 +21,16 @@ func (x *exchange) serve(s *response, how reply, now time.Time) {
 	h := x.w.Header()
 	f := s.at(x.rt, now)
 	status, body := s.Status, s.Body
+	fields := s.fields
 	short := x.conditional && status == http.StatusOK && x.notModified(s)
+	if short {
+		fields = s.lasting
+	}
 	empty := len(h) == 0 // nobody has set anything: there is nothing to add to or to remove
-	for i := range s.fields {
-		f := &s.fields[i]
-		if how.filled && h[f.Name] != nil || short && describesContent(f.Name, s.hasTag) {
-			continue
+	for i := range fields {
+		if f := &fields[i]; !how.filled || h[f.Name] == nil {
+			put(h, f, empty)
 		}
-		put(h, f, empty)
 	}
 	x.putFace(h, s, f, how, empty)
 	switch {
@@ -120,7 +122,7 @@ func (x *exchange) notModified(s *response) bool {
 // matches reports whether the lines of an If-None-Match match the response; the wildcard does also where it has no tag.
 func (s *response) matches(lines []string) bool {
 	if s.hasTag {
-		return etag.Match(lines, s.tag)
+		return len(lines) == 1 && lines[0] == s.tagText || etag.Match(lines, s.tag)
 	}
 	_, star := etag.Parse(lines)
 	return star

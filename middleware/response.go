@@ -20,6 +20,7 @@ type response struct {
 	store.Entry
 	form         string        // the entry's binary form, if it came in one
 	fields       []store.Field // what goes out as it is stored
+	lasting      []store.Field // those of them that a 304 has as well
 	upstream     []string      // the Cache-Status of caches behind us
 	cacheControl []string      // as stored
 	expires      []string      // as stored
@@ -27,6 +28,7 @@ type response struct {
 	length       []string      // Content-Length
 	tag          etag.Tag
 	hasTag       bool
+	tagText      string // as it is stored
 	lastModified string
 	stamp        invalidation.Stamp
 	face         atomic.Pointer[face]
@@ -63,24 +65,29 @@ func newResponse(e *store.Entry) *response {
 	return s
 }
 
-// prepare puts the entry's fields in another order: those that go out as they are stored come first.
+// prepare puts the entry's fields in another order: first what a 304 has too, then what else goes out as it is stored.
 func (s *response) prepare() {
-	n := 0
-	for i, f := range s.Fields {
-		if s.take(f) {
-			continue
-		}
-		s.Fields[i], s.Fields[n] = s.Fields[n], f
-		n++
-	}
-	s.fields = s.Fields[:n]
+	s.fields = front(s.Fields, func(f *store.Field) bool { return !s.take(f) })
+	s.lasting = front(s.fields, func(f *store.Field) bool { return !describesContent(f.Name, s.hasTag) })
 	if bodyAllowed(s.Status) {
 		s.length = []string{strconv.Itoa(len(s.Body))}
 	}
 }
 
+// front moves those to the front that are wanted, and returns them.
+func front(fields []store.Field, wanted func(*store.Field) bool) []store.Field {
+	n := 0
+	for i := range fields {
+		if wanted(&fields[i]) {
+			fields[i], fields[n] = fields[n], fields[i]
+			n++
+		}
+	}
+	return fields[:n]
+}
+
 // take notes what serving needs of a field, and reports whether that is all that is done with it.
-func (s *response) take(f store.Field) bool {
+func (s *response) take(f *store.Field) bool {
 	switch f.Name {
 	case "Cache-Control":
 		s.cacheControl = f.Values
@@ -92,7 +99,8 @@ func (s *response) take(f store.Field) bool {
 		s.upstream = f.Values
 	case "Age", "Content-Length": // reckoned anew
 	case "Etag":
-		s.tag, s.hasTag = etag.ParseOne(first(f.Values))
+		s.tagText = first(f.Values)
+		s.tag, s.hasTag = etag.ParseOne(s.tagText)
 		return false
 	case "Last-Modified":
 		s.lastModified = first(f.Values)
