@@ -128,7 +128,7 @@ func (u *run) target() string {
 // fields are those that are stored, with what a response needs to be served well and the handler has not said.
 func (u *run) fields() []store.Field {
 	rec := &u.rec
-	fields := setField(rec.storable(u.outer, u.unstored), "Date", rec.room.list(dates.at(u.responded.Unix())))
+	fields := setField(rec.storable(u.outer, u.unstored), "Date", dates.at(u.responded.Unix()))
 	if rec.status == http.StatusOK && !hasField(fields, "Etag") {
 		fields, u.tagged = setField(fields, "Etag", rec.room.list(etag.Weak(rec.body.bytes))), true
 	}
@@ -155,7 +155,7 @@ func (u *run) store(e *store.Entry) bool {
 	c := u.rt.c
 	s := newResponse(e)
 	origin := u.note.Origin()
-	s.stamp.Init(u.note.Position, origin, u.rt.selectors(u.r, u.key, e))
+	s.stamp.Init(u.note.Position, origin, u.rt.selectors(nil, u.r, u.key, e))
 	if c.log.Usable(&s.stamp, u.began) != invalidation.Valid {
 		return false
 	}

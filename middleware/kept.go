@@ -49,15 +49,34 @@ func (rt *route) open(k *kept, key string, primary []byte, r *http.Request) *res
 
 // decode makes a response of its binary form, which it keeps, or an index of variants, which only has its entry.
 func (rt *route) decode(key, form string, o invalidation.Origin, primary []byte, r *http.Request) *response {
-	s := &response{form: form}
-	if err := s.Decode(key, unsafe.Slice(unsafe.StringData(form), len(form))); err != nil {
+	s, room, selectors := rt.newRoom()
+	s.form = form
+	if err := s.Decode(key, unsafe.Slice(unsafe.StringData(form), len(form)), room); err != nil {
 		rt.c.stats.corrupt.Add(1)
 		rt.c.logger.Warn("larder: unreadable entry", "key", key, "error", err)
 		return nil
 	}
 	if s.Variants == nil {
 		s.prepare()
-		s.stamp.Init(s.Position, o, rt.selectors(r, alias(primary), &s.Entry))
+		s.stamp.Init(s.Position, o, rt.selectors(selectors, r, alias(primary), &s.Entry))
 	}
 	return s
+}
+
+// roomy is a response with room for what else it takes to serve it: where it serves one request only, one allocation does for all.
+type roomy struct {
+	response
+	lists     store.Room
+	selectors [6]invalidation.Selector
+	face      face
+}
+
+// newRoom returns a response that is empty, with room to decode it into where it will not stay in memory.
+func (rt *route) newRoom() (*response, *store.Room, []invalidation.Selector) {
+	if rt.c.tiers.memory != nil {
+		return new(response), nil, nil
+	}
+	b := new(roomy)
+	b.spare.Store(&b.face)
+	return &b.response, &b.lists, b.selectors[:0]
 }

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,15 +162,14 @@ func (x *exchange) mayReuse(s *response) bool {
 // anyHost stands for the host of an entry that answers for all of them.
 const anyHost = "*"
 
-// selectors are all that an invalidation may name an entry by.
-func (rt *route) selectors(r *http.Request, primary string, e *store.Entry) []invalidation.Selector {
+// selectors appends to list all that an invalidation may name an entry by.
+func (rt *route) selectors(list []invalidation.Selector, r *http.Request, primary string, e *store.Entry) []invalidation.Selector {
 	target := strings.TrimPrefix(e.Target, "https://")
 	path := target[max(0, strings.IndexByte(target, '/')):]
 	if rt.anyHost {
 		target = anyHost + path
 	}
-	list := make([]invalidation.Selector, 0, 4+len(e.Tags))
-	list = append(list,
+	list = append(slices.Grow(list, 4+len(e.Tags)),
 		invalidation.Select(invalidation.Route, rt.label(r)),
 		invalidation.Select(invalidation.Path, path),
 		invalidation.Select(invalidation.Path, target),

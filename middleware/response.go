@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -32,13 +31,13 @@ type response struct {
 	lastModified string
 	stamp        invalidation.Stamp
 	face         atomic.Pointer[face]
-	used         atomic.Int64 // Unix second of the last use, for choosing among variants
-	retryAt      atomic.Int64 // Unix nanoseconds before which no refresh is tried
-	failures     atomic.Int64 // refreshes that failed in a row
+	spare        atomic.Pointer[face] // room for the first one, or nil
+	used         atomic.Int64         // Unix second of the last use, for choosing among variants
+	retryAt      atomic.Int64         // Unix nanoseconds before which no refresh is tried
+	failures     atomic.Int64         // refreshes that failed in a row
 }
 
 // face is what of a response changes with the clock, good for one second of the clock, one of the response's age, and one route.
-// It is one allocation, with another for the texts: it is made anew for every response and second that is asked for.
 type face struct {
 	rt           *route
 	second       int64
@@ -49,13 +48,6 @@ type face struct {
 	date         []string
 	age          []string // nil: none is sent
 	status       []string // Cache-Status of a hit
-	values       [6]string
-}
-
-// one returns s as the values of a field, in the i-th place of those that the face holds.
-func (f *face) one(i int, s string) []string {
-	f.values[i] = s
-	return f.values[i : i+1 : i+1]
 }
 
 // newResponse takes ownership of what e points to.
@@ -70,7 +62,7 @@ func (s *response) prepare() {
 	s.fields = front(s.Fields, func(f *store.Field) bool { return !s.take(f) })
 	s.lasting = front(s.fields, func(f *store.Field) bool { return !describesContent(f.Name, s.hasTag) })
 	if bodyAllowed(s.Status) {
-		s.length = []string{strconv.Itoa(len(s.Body))}
+		s.length = numbers.at(int64(len(s.Body)))
 	}
 }
 
@@ -140,13 +132,16 @@ func (s *response) at(rt *route, now time.Time) *face {
 }
 
 func (s *response) render(rt *route, second, age int64) *face {
-	f := &face{rt: rt, second: second, seconds: age}
-	remaining := seconds(s.Terms.Lifetime) - age
-	status := cacheStatus{ttl: remaining}
-	if rt.c.opt.StatusKey {
-		status.key = s.Key
+	f := s.spare.Swap(nil)
+	if f == nil {
+		f = new(face)
 	}
-	f.status = f.one(0, status.String())
+	f.rt, f.second, f.seconds = rt, second, age
+	remaining := seconds(s.Terms.Lifetime) - age
+	f.status = hits.at(remaining)
+	if rt.c.opt.StatusKey {
+		f.status = cacheStatus{ttl: remaining, key: s.Key}.list()
+	}
 	if len(s.upstream) > 0 {
 		f.status = append(s.upstream[:len(s.upstream):len(s.upstream)], f.status...)
 	}
@@ -154,13 +149,13 @@ func (s *response) render(rt *route, second, age int64) *face {
 		rt.speakAsOrigin(f, s, max(remaining, 0))
 	} else {
 		f.cacheControl, f.expires, f.date = s.cacheControl, s.expires, s.date
-		f.age = f.one(1, strconv.FormatInt(age, 10))
+		f.age = numbers.at(age)
 		if s.Terms.Private {
-			f.cacheControl = f.one(2, s.clientControl(""))
+			f.cacheControl = []string{s.clientControl("")}
 		}
 	}
 	if rt.hasCDN && !s.Terms.Private {
-		f.cdn = f.one(3, maxAge(int64(rt.cdn/time.Second)))
+		f.cdn = maxAges.at(seconds(rt.cdn))
 	}
 	return f
 }
@@ -179,41 +174,22 @@ func (rt *route) purgeable(s *response) bool {
 }
 
 func (rt *route) speakAsOrigin(f *face, s *response, remaining int64) {
-	f.date = f.one(4, dates.at(f.second))
+	f.date = dates.at(f.second)
 	told := remaining
 	if rt.hasBrowser {
-		told = int64(rt.browser / time.Second)
+		told = seconds(rt.browser)
 	}
-	if rt.purgeable(s) || rt.hasBrowser && told == 0 {
-		f.cacheControl = f.one(2, s.clientControl("no-cache"))
-		return
+	freshness := noCache
+	if !rt.purgeable(s) && (!rt.hasBrowser || told > 0) {
+		freshness, f.expires = maxAges.at(told), dates.at(f.second+told)
 	}
-	f.cacheControl = f.one(2, s.clientControl(maxAge(told)))
-	f.expires = f.one(5, dates.at(f.second+told))
+	f.cacheControl = freshness
+	if len(s.cacheControl) > 0 || s.Terms.Private {
+		f.cacheControl = []string{s.clientControl(freshness[0])}
+	}
 }
 
-// dateTable remembers the dates that were formatted last: the present one is every response's, and what ends at one time was
-// often stored at one time. The zero value is ready.
-type dateTable [256]atomic.Pointer[dateText]
-
-type dateText struct {
-	second int64
-	text   string
-}
-
-var dates dateTable
-
-func (t *dateTable) at(second int64) string {
-	slot := &t[uint64(second)%uint64(len(t))]
-	if d := slot.Load(); d != nil && d.second == second {
-		return d.text
-	}
-	d := &dateText{second, httpDate(second)}
-	slot.Store(d)
-	return d.text
-}
-
-func maxAge(seconds int64) string { return "max-age=" + strconv.FormatInt(seconds, 10) }
+var noCache = []string{"no-cache"}
 
 // clientControl rewrites the stored Cache-Control for clients: with the freshness that we tell them, if any, in the place of the
 // handler's, and private where the response is one user's.
@@ -229,9 +205,6 @@ func (s *response) clientControl(freshness string) string {
 		}
 		return false
 	}
-	if len(s.cacheControl) == 0 && !s.Terms.Private {
-		return freshness
-	}
 	var add []string
 	if freshness != "" {
 		add = append(add, freshness)
@@ -241,9 +214,4 @@ func (s *response) clientControl(freshness string) string {
 		value = strings.TrimSuffix("private, "+value, ", ")
 	}
 	return value
-}
-
-// httpDate formats a Unix second as an IMF-fixdate (RFC 9110 §5.6.7).
-func httpDate(second int64) string {
-	return string(policy.AppendDate(make([]byte, 0, len(http.TimeFormat)), second))
 }

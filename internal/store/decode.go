@@ -32,14 +32,20 @@ const (
 // entry from then on: nobody may change it. No allocation is larger than a small multiple of len(b), whatever b says.
 func Decode(key string, b []byte) (*Entry, error) {
 	e := new(Entry)
-	if err := e.Decode(key, b); err != nil {
+	if err := e.Decode(key, b, nil); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
-// Decode is the function Decode into an entry that is empty; after an error it holds nothing of use.
-func (e *Entry) Decode(key string, b []byte) error {
+// Room is where Decode puts what most entries have, so that it need not allocate. It belongs to the entry from then on.
+type Room struct {
+	fields [8]Field
+	texts  [12]string
+}
+
+// Decode is the function Decode into an entry that is empty, with room for its lists or nil. After an error it holds nothing of use.
+func (e *Entry) Decode(key string, b []byte, room *Room) error {
 	if len(b) < headerLen+checksumLen || string(b[:len(formatMagic)]) != formatMagic {
 		return fmt.Errorf("%w: no header", ErrCorrupt)
 	}
@@ -50,7 +56,7 @@ func (e *Entry) Decode(key string, b []byte) error {
 	if xxhash.Sum64(b[:end]) != binary.LittleEndian.Uint64(b[end:]) {
 		return fmt.Errorf("%w: checksum", ErrCorrupt)
 	}
-	d := decoder{rest: b[headerLen:end:end]}
+	d := decoder{rest: b[headerLen:end:end], room: room}
 	d.entry(e)
 	switch {
 	case d.bad || len(d.rest) != 0 || len(d.texts) != 0:
@@ -71,6 +77,7 @@ func KeyIn(b []byte) string {
 type decoder struct {
 	rest  []byte
 	texts []string // one backing for all lists of strings, handed out from the front
+	room  *Room
 	bad   bool
 }
 
@@ -89,9 +96,7 @@ func (d *decoder) entry(e *Entry) {
 	e.Position.Generation = d.uint64()
 	e.Position.Millis = d.uvarint()
 	e.Position.Seq = d.uvarint()
-	if n := d.count(minString); n > 0 {
-		d.texts = make([]string, n)
-	}
+	d.makeTexts(d.count(minString))
 	e.Fields = d.fields()
 	e.Tags = d.strings()
 	if flags&flagVariants != 0 {
@@ -99,6 +104,15 @@ func (d *decoder) entry(e *Entry) {
 	}
 	if body := d.bytes(); len(body) > 0 {
 		e.Body = body
+	}
+}
+
+func (d *decoder) makeTexts(n int) {
+	switch {
+	case d.room != nil && n <= len(d.room.texts):
+		d.texts = d.room.texts[:n]
+	case n > 0:
+		d.texts = make([]string, n)
 	}
 }
 
@@ -134,7 +148,12 @@ func (d *decoder) fields() []Field {
 	if n == 0 {
 		return nil
 	}
-	fields := make([]Field, n)
+	var fields []Field
+	if d.room != nil && n <= len(d.room.fields) {
+		fields = d.room.fields[:n:n]
+	} else {
+		fields = make([]Field, n)
+	}
 	for i := range fields {
 		fields[i].Name = d.string()
 		fields[i].Append = d.bool()
