@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -17,7 +18,8 @@ const (
 // breaker keeps calls of one kind from a store that fails them: there are stores that answer reads but refuse writes.
 type breaker struct {
 	*gobreaker.TwoStepCircuitBreaker[struct{}]
-	bit int32
+	bit    int32
+	failed *atomic.Pointer[time.Time] // when the last failure that counts was known
 }
 
 const (
@@ -26,17 +28,34 @@ const (
 )
 
 func newBreaker(name string, bit int32) breaker {
-	return breaker{bit: bit, TwoStepCircuitBreaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+	return breaker{bit: bit, failed: new(atomic.Pointer[time.Time]), TwoStepCircuitBreaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         name,
 		Timeout:      breakerProbe,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
 		IsSuccessful: func(err error) bool { return err == nil || isMiss(err) },
-		IsExcluded:   func(err error) bool { return errors.Is(err, errImpatient) },
+		IsExcluded:   func(err error) bool { return errors.Is(err, errImpatient) || errors.Is(err, errTogether) },
 	})}
 }
 
-// errImpatient says that it was the caller's own time that ended, too early to tell anything about the store.
-var errImpatient = errors.New("larder: the request ended before the store answered")
+var (
+	// errImpatient says that it was the caller's own time that ended, too early to tell anything about the store.
+	errImpatient = errors.New("larder: the request ended before the store answered")
+	// errTogether says that another call, which was under way at the same time, has failed and was counted.
+	errTogether = errors.New("larder: failed with others")
+)
+
+// verdict is what the breaker is told of a call. Calls under way together fail together, and count once: they may have been one to
+// the store, and in a stampede a single late answer would otherwise do for all that it takes to open the breaker.
+func (b breaker) verdict(began time.Time, err error) error {
+	if err == nil || isMiss(err) || errors.Is(err, errImpatient) {
+		return err
+	}
+	now, last := time.Now(), b.failed.Load()
+	if last != nil && began.Before(*last) || !b.failed.CompareAndSwap(last, &now) {
+		return errTogether
+	}
+	return err
+}
 
 // guard runs f behind a breaker and keeps count of what comes of it.
 func (r *remote) guard(ctx context.Context, b breaker, f func() error) error {
@@ -48,7 +67,7 @@ func (r *remote) guard(ctx context.Context, b breaker, f func() error) error {
 	if err = f(); err != nil && ctx.Err() != nil && time.Since(began) < r.patience {
 		err = errImpatient
 	}
-	report(err)
+	report(b.verdict(began, err))
 	switch {
 	case err == nil || isMiss(err):
 		if r.down.Load()&b.bit != 0 {

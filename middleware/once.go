@@ -102,7 +102,10 @@ func (x *exchange) once(key string) (l *lease, s *response) {
 	if l.unsure {
 		return l, nil // which it may be all the same
 	}
-	if s = x.stored(); s != nil {
+	if s = x.stored(); s == nil && x.rt.c.tiers.remote.down.Load()&readsDown != 0 {
+		s = x.stored() // as for the lease: the answer may just have been late
+	}
+	if s != nil {
 		l.release(nil)
 		return nil, s
 	}
