@@ -33,6 +33,7 @@ type outage struct {
 // side is one of the caches with what was measured of it.
 type side struct {
 	name   string
+	cache  *larder.Cache
 	h      http.Handler
 	failed atomic.Int64
 	phases [phases]times
@@ -52,19 +53,32 @@ const known = 50 // pages that are asked for again and again
 func newOutage(t *testing.T) *outage {
 	t.Helper()
 	o := &outage{t: t, server: redistest.Start(t)}
-	control := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	o.proxy = toxiproxy.NewProxy(control, "redis", "127.0.0.1:0", o.server.Addr())
-	if err := o.proxy.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(o.proxy.Stop)
+	o.proxy = newProxy(t, o.server)
 	for name, memory := range map[string]int64{"memory and Redis": 0, "Redis alone": -1} {
-		client := redis.NewClient(&redis.Options{Addr: o.proxy.Listen})
-		t.Cleanup(func() { _ = client.Close() }) // its server may be gone
-		c := newCache(t, larder.Options{Redis: client, MemoryBytes: memory, Prefix: strings.Fields(name)[0]})
-		o.sides = append(o.sides, &side{name: name, h: c.For(time.Hour)(http.HandlerFunc(echo))})
+		o.add(name, memory, redis.NewClient(&redis.Options{Addr: o.proxy.Listen}))
 	}
 	return o
+}
+
+func newProxy(t *testing.T, server *redistest.Server) *toxiproxy.Proxy {
+	t.Helper()
+	control := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	p := toxiproxy.NewProxy(control, "redis", "127.0.0.1:0", server.Addr())
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	return p
+}
+
+// add gives the outage one more side, on a client of its own.
+func (o *outage) add(name string, memory int64, client redis.UniversalClient) *side {
+	o.t.Helper()
+	o.t.Cleanup(func() { _ = client.Close() }) // its server may be gone
+	c := newCache(o.t, larder.Options{Redis: client, MemoryBytes: memory, Prefix: strings.ReplaceAll(name, " ", "-")})
+	s := &side{name: name, cache: c, h: c.For(time.Hour)(http.HandlerFunc(echo))}
+	o.sides = append(o.sides, s)
+	return s
 }
 
 func echo(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.URL.Path)) } // to a recorder
@@ -106,9 +120,9 @@ func (o *outage) load(ctx context.Context) {
 	}
 }
 
-// allHit returns when every known page comes from the cache again.
-func (o *outage) allHit() {
-	for _, s := range o.sides {
+// allHit returns when every known page comes from these caches again.
+func (o *outage) allHit(sides ...*side) {
+	for _, s := range sides {
 		for hits := 0; hits < known; {
 			hits = 0
 			for n := range known {
@@ -155,7 +169,7 @@ func TestOutages(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			beside(t)
 			o := newOutage(t)
-			o.allHit()
+			o.allHit(o.sides...)
 			ctx, stop := context.WithCancel(t.Context())
 			o.load(ctx)
 			time.Sleep(either(2*time.Second, 200*time.Millisecond))
@@ -179,7 +193,7 @@ func (o *outage) strike(harm, heal func()) {
 	heal()
 	o.phase.Store(phases)
 	began := time.Now()
-	o.allHit()
+	o.allHit(o.sides...)
 	o.t.Logf("all pages hit %v after the end", time.Since(began).Round(time.Millisecond))
 }
 
