@@ -150,12 +150,27 @@ func (u *run) tags(said []string) []string {
 	return uniqueSorted(said)
 }
 
+// made is the response that a run has made, in one piece with it: memory keeps none but the binary form.
+type made struct {
+	response
+	selectors [6]invalidation.Selector
+	face      face
+}
+
+// of makes it the response of an entry.
+func (m *made) of(e *store.Entry) *response {
+	m.Entry = *e
+	m.spare.Store(&m.face)
+	m.prepare()
+	return &m.response
+}
+
 // store keeps an entry and shares it with those who wait. It reports false where the entry was invalidated meanwhile.
 func (u *run) store(e *store.Entry) bool {
 	c := u.rt.c
-	s := newResponse(e)
+	s := u.made.of(e)
 	origin := u.note.Origin()
-	s.stamp.Init(u.note.Position, origin, u.rt.selectors(nil, u.r, u.key, e))
+	s.stamp.Init(u.note.Position, origin, u.rt.selectors(u.made.selectors[:0], u.r, u.key, e))
 	if c.log.Usable(&s.stamp, u.began) != invalidation.Valid {
 		return false
 	}

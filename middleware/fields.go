@@ -9,11 +9,12 @@ import (
 	"github.com/larderhq/larder/internal/store"
 )
 
-// fieldRoom holds the fields of a response in one piece with its run; those of an unusual one go elsewhere.
+// fieldRoom holds the fields of a response in one piece with its run, as they were written and as they are stored. What is too
+// much for it goes elsewhere.
 type fieldRoom struct {
-	fields, stored [8]store.Field
-	texts          [12]string
-	used           []string // of texts
+	fields [10]store.Field
+	texts  [8]string
+	used   []string // of texts
 }
 
 // snapshot copies a header, so that what is done to the map later changes nothing.
@@ -23,7 +24,13 @@ func (r *fieldRoom) snapshot(h http.Header) []store.Field {
 	for name, values := range h {
 		fields = append(fields, store.Field{Name: name, Values: r.list(values...)})
 	}
-	return fields
+	return slices.Clip(fields)
+}
+
+// rest is what is left for fields behind so many.
+func (r *fieldRoom) rest(n int) []store.Field {
+	n = min(n, len(r.fields))
+	return r.fields[n:n]
 }
 
 // list returns a copy of values, with no room behind it.
@@ -89,7 +96,7 @@ func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field,
 // storable returns the fields of a recorded response that are stored: the handler's own, but for those that never are. A field
 // of an outer middleware that the handler has deleted is stored without values, so that a hit deletes it as well.
 func (rec *recorder) storable(outer []store.Field, never func(name string) bool) []store.Field {
-	kept := rec.room.stored[:0]
+	kept := rec.room.rest(len(rec.fields))
 	for _, f := range rec.fields {
 		if mine, found := own(outer, rec.header, f); found && !never(f.Name) && f.Name != "Content-Length" {
 			kept = append(kept, mine)

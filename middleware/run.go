@@ -58,7 +58,8 @@ type run struct {
 	tagged     bool                   // the entity-tag is ours
 	reason     string                 // why the response is not stored
 	outcome    outcome
-	result     *response
+	made       made      // room for the result
+	result     *response // what is served in the place of the handler's response
 	saved      <-chan struct{}
 	reserved   int64
 	returned   bool
@@ -96,7 +97,7 @@ func (x *exchange) newRun(f *flight, s *response, fwd string) *run {
 		u.asked = &asked
 	}
 	u.outer = outerFields(x.w.Header())
-	u.rec = recorder{u: u, w: x.w, header: x.w.Header()}
+	u.rec.u, u.rec.w, u.rec.header = u, x.w, x.w.Header()
 	return u
 }
 
