@@ -60,7 +60,7 @@ func New(o Options) (*Cache, error) {
 	}
 	if bytes != nil {
 		bytes = store.WithTimeout(bytes, c.opt.StoreTimeout)
-		c.tiers.remote = newRemote(bytes, c.opt.StoreTimeout, c.logger, &c.stats)
+		c.tiers.remote = newRemote(bytes, c.opt.StoreTimeout, c.opt.MemoryBytes, c.logger, &c.stats)
 	}
 	c.log = invalidation.New(invalidation.Config{
 		Client:  c.opt.Redis,

@@ -16,6 +16,10 @@ const (
 	// writeQueue and writeQueueBytes bound the writes behind responses; beyond them they are dropped and counted.
 	writeQueue      = 1024
 	writeQueueBytes = 64 << 20
+	// writeShare of the memory tier's budget is the bound in bytes where that is less: what waits for a slow store is kept beside what
+	// memory holds, as memory has often dropped it by then, and with it the heap is to stay within the budget and a fifth. An entry
+	// that is larger waits alone.
+	writeShare = 8
 	// writeBatch is how many go to Redis together, with writeBatchBytes at most: one time-out is for all of them.
 	writeBatch      = 32
 	writeBatchBytes = 1 << 20
@@ -35,7 +39,8 @@ type remote struct {
 	closed        atomic.Bool
 
 	mu      sync.Mutex
-	size    int // of what is queued and being written, in bytes
+	room    int // for what is queued and being written, in bytes
+	size    int // of that
 	queue   []*write
 	waiting map[string]*write // the last write of each key that is not done yet
 	working bool
@@ -46,14 +51,18 @@ type remote struct {
 type write struct {
 	key  string
 	k    *kept
+	size int // when it was queued
 	ttl  time.Duration
 	done chan struct{}
 }
 
-// newRemote returns the tier on bytes, whose calls take no longer than timeout.
-func newRemote(bytes store.Bytes, timeout time.Duration, log *slog.Logger, stats *counters) *remote {
-	r := &remote{bytes: bytes, patience: timeout / 4, log: log, stats: stats, waiting: make(map[string]*write), idle: make(chan struct{})}
+// newRemote returns the tier on bytes, whose calls take no longer than timeout, behind a memory tier with a budget, if that is positive.
+func newRemote(bytes store.Bytes, timeout time.Duration, memory int64, log *slog.Logger, stats *counters) *remote {
+	r := &remote{bytes: bytes, patience: timeout / 4, room: writeQueueBytes, log: log, stats: stats, waiting: make(map[string]*write), idle: make(chan struct{})}
 	close(r.idle)
+	if memory > 0 {
+		r.room = int(min(writeQueueBytes, memory/writeShare))
+	}
 	r.batches, _ = bytes.(*store.Redis)
 	r.reads, r.writes = newBreaker("reads", readsDown), newBreaker("writes", writesDown)
 	return r
@@ -98,11 +107,12 @@ func (r *remote) drop(key string) { r.enqueue(&write{key: key, done: make(chan s
 func (r *remote) enqueue(w *write) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed.Load() || r.writes.State() == gobreaker.StateOpen || len(r.queue) >= writeQueue || r.size+w.size() > writeQueueBytes {
+	w.size = w.weigh()
+	if r.closed.Load() || r.writes.State() == gobreaker.StateOpen || len(r.queue) >= writeQueue || r.size > 0 && r.size+w.size > r.room {
 		r.stats.dropped.Add(1)
 		return nil
 	}
-	r.size += w.size()
+	r.size += w.size
 	r.queue = append(r.queue, w)
 	r.waiting[w.key] = w
 	if !r.working { // one worker, so that the writes of a key keep their order; it ends when it has nothing to do
@@ -128,7 +138,7 @@ func (r *remote) next(finished []*write) []*write {
 	defer r.mu.Unlock()
 	for _, w := range finished {
 		close(w.done)
-		r.size -= w.size()
+		r.size -= w.size
 		if r.waiting[w.key] == w {
 			delete(r.waiting, w.key)
 		}
@@ -138,7 +148,7 @@ func (r *remote) next(finished []*write) []*write {
 		close(r.idle)
 		return nil
 	}
-	n, bytes := 1, r.queue[0].size()
+	n, bytes := 1, r.queue[0].size
 	for n < len(r.queue) && r.joins(n, &bytes) {
 		n++
 	}
@@ -154,7 +164,7 @@ func (r *remote) joins(n int, bytes *int) bool {
 	if r.batches == nil || n >= writeBatch || w.k == nil || r.queue[n-1].k == nil {
 		return false
 	}
-	*bytes += w.size()
+	*bytes += w.size
 	return *bytes <= writeBatchBytes && !slices.ContainsFunc(r.queue[:n], func(before *write) bool { return before.key == w.key })
 }
 
@@ -174,8 +184,8 @@ func (r *remote) write(list []*write) error {
 	return r.batches.SetAll(ctx, items)
 }
 
-// size is what a write holds in memory.
-func (w *write) size() int {
+// weigh is what a write holds in memory, more once somebody asked for it.
+func (w *write) weigh() int {
 	if w.k == nil {
 		return len(w.key)
 	}

@@ -71,6 +71,42 @@ func TestFlood(t *testing.T) {
 	runtime.KeepAlive(cache)
 }
 
+// busy is a byte store that takes its time for what it is to keep, until it is let go.
+type busy struct{ done chan struct{} }
+
+func (busy) Get(context.Context, string) ([]byte, error) { return nil, larder.ErrMiss }
+
+func (b busy) Set(ctx context.Context, _ string, _ []byte, _ time.Duration) error {
+	select {
+	case <-time.After(50 * time.Millisecond):
+	case <-b.done:
+	}
+	return ctx.Err()
+}
+
+func (busy) Delete(context.Context, ...string) error { return nil }
+
+// TestFloodBeforeBusyStore: what a store is too slow to take counts for the heap as well. It runs alone, as TestFlood does.
+func TestFloodBeforeBusyStore(t *testing.T) {
+	const budget = 16 << 20
+	body := make([]byte, 64<<10)
+	b := busy{make(chan struct{})}
+	cache := newCache(t, larder.Options{Store: b, MemoryBytes: budget, StoreTimeout: time.Minute})
+	h := cache.For(time.Hour)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) })) // to a recorder
+	before := liveHeap()
+	for n := range 2000 {
+		h.ServeHTTP(httptest.NewRecorder(), request("/"+strconv.Itoa(n)))
+	}
+	held := liveHeap() - before
+	close(b.done)
+	s := cache.Stats()
+	t.Logf("%d writes dropped; the heap held %.1f MiB, the budget being %d MiB", s.Dropped, float64(held)/(1<<20), budget>>20)
+	if held > budget*12/10 || held < budget/2 || s.Dropped == 0 {
+		t.Errorf("the heap held %d B, %d writes dropped", held, s.Dropped)
+	}
+	runtime.KeepAlive(cache)
+}
+
 func request(path string) *http.Request {
 	u := &url.URL{Path: path}
 	return (&http.Request{Method: http.MethodGet, Host: "shop.example", URL: u, Header: http.Header{}}).WithContext(context.Background())
