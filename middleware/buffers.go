@@ -1,6 +1,10 @@
 package middleware
 
-import "sync"
+import (
+	"io"
+	"net/http"
+	"sync"
+)
 
 // maxPooledBody is up to where buffers for bodies are used again: a run holds its own for as long as its handler takes.
 const maxPooledBody = 16 << 10
@@ -31,9 +35,50 @@ func (b *heldBody) add(p []byte, size int64) {
 
 // release forgets the body, which nobody may look at any more.
 func (b *heldBody) release() {
-	if b.pooled != nil && cap(b.bytes) <= maxPooledBody {
-		*b.pooled = b.bytes[:0]
+	if b.pooled != nil {
+		if cap(b.bytes) <= maxPooledBody {
+			*b.pooled = b.bytes[:0]
+		}
 		bodyBuffers.Put(b.pooled)
 	}
 	*b = heldBody{}
 }
+
+// reserve makes it so many bytes that the run may hold back, of what all together may.
+func (u *run) reserve(total int64) bool {
+	n := total - u.reserved
+	if n <= 0 {
+		return true
+	}
+	if u.rt.c.filling.Add(n) > u.rt.c.maxFilling {
+		u.rt.c.filling.Add(-n)
+		return false
+	}
+	u.reserved = total
+	return true
+}
+
+// free gives back what the run has reserved.
+func (u *run) free() {
+	u.rt.c.filling.Add(-u.reserved)
+	u.reserved = 0
+}
+
+// ReadFrom lets io.Copy stay cheap: streamed bytes go to the client's own writer, which may have a short cut for files.
+func (rec *recorder) ReadFrom(src io.Reader) (n int64, err error) {
+	if rec.status == 0 {
+		rec.WriteHeader(http.StatusOK)
+	}
+	if rec.mode == streaming {
+		return io.Copy(rec.w, src)
+	}
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(justWriter{rec}, justReader{src}, *buf)
+}
+
+// justWriter and justReader hide ReadFrom and WriteTo from io.CopyBuffer.
+type (
+	justWriter struct{ io.Writer }
+	justReader struct{ io.Reader }
+)

@@ -3,7 +3,6 @@ package middleware
 import (
 	"bufio"
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -243,22 +242,3 @@ func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	return conn, rw, err
 }
-
-// ReadFrom lets io.Copy stay cheap: streamed bytes go to the client's own writer, which may have a short cut for files.
-func (rec *recorder) ReadFrom(src io.Reader) (n int64, err error) {
-	if rec.status == 0 {
-		rec.WriteHeader(http.StatusOK)
-	}
-	if rec.mode == streaming {
-		return io.Copy(rec.w, src)
-	}
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	return io.CopyBuffer(justWriter{rec}, justReader{src}, *buf)
-}
-
-// justWriter and justReader hide ReadFrom and WriteTo from io.CopyBuffer.
-type (
-	justWriter struct{ io.Writer }
-	justReader struct{ io.Reader }
-)

@@ -51,7 +51,7 @@ func (x *exchange) refresh(s *response) {
 func (u *run) runAlone(s *response) {
 	if u.rt.once && u.rt.c.hasLeases() {
 		l := u.rt.c.newLease(u.flight.key)
-		if !l.acquire(u.ctx) {
+		if !l.acquire(&u.ctx) {
 			s.retryAt.Store(time.Now().Add(refusedPause).UnixNano())
 			u.spare()
 			return
@@ -75,7 +75,7 @@ func (u *run) spare() {
 // adopt takes what another replica has stored in the place of s, where it is newer and fresh.
 func (u *run) adopt(s *response) bool {
 	c := u.rt.c
-	value, found := c.tiers.remote.get(u.ctx, s.Key)
+	value, found := c.tiers.remote.get(&u.ctx, s.Key)
 	if !found {
 		return false
 	}

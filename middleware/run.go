@@ -29,7 +29,6 @@ type run struct {
 	rt      *route
 	r       *http.Request // the client's
 	req     *http.Request // the handler's
-	ctx     *runContext   // the run's own, once it is prepared
 	key     string        // primary key
 	flight  *flight
 	stale   *response // what is stored already: to validate, and to fall back on
@@ -40,7 +39,7 @@ type run struct {
 
 	selective bool // the client asked for a part, or under a condition
 
-	life  runContext // which ctx points to
+	ctx   runContext
 	said  statement
 	note  invalidation.Note
 	began time.Time
@@ -83,7 +82,7 @@ const (
 	ownerGone
 )
 
-// newRun prepares a run for an exchange; w is the writer that it may commit to.
+// newRun returns a run on behalf of an exchange.
 func (x *exchange) newRun(f *flight, s *response, fwd string) *run {
 	u := &run{rt: x.rt, r: x.r, flight: f, stale: s, guarded: x.guarded, fwd: fwd, began: time.Now()}
 	if f != nil && f.key == string(x.key) {
@@ -108,11 +107,11 @@ func (u *run) prepare(background bool) {
 		parent = detached(parent)
 	}
 	u.said.open(parent, u.rt.c)
-	u.ctx = u.life.begin(parent, &u.said, u.began.Add(u.rt.c.opt.FillTimeout))
+	u.ctx.begin(parent, &u.said, u.began.Add(u.rt.c.opt.FillTimeout))
 	if u.rec.w == nil {
-		u.req = u.rt.refreshRequest(u.ctx, u.r)
+		u.req = u.rt.refreshRequest(&u.ctx, u.r)
 	} else {
-		u.req = u.rt.fillRequest(u.ctx, u.r)
+		u.req = u.rt.fillRequest(&u.ctx, u.r)
 	}
 	if u.stale != nil {
 		u.addValidators()
@@ -144,7 +143,7 @@ func (u *run) addValidators() {
 // do runs the handler and works out what becomes of its answer. A panic goes on through it; the flight lands all the same.
 func (u *run) do() {
 	defer u.end()
-	u.rt.c.awaitLog(u.ctx)
+	u.rt.c.awaitLog(&u.ctx)
 	u.attempt()
 	if u.outcome == outRepeat {
 		u.forgetValidators()
@@ -189,12 +188,6 @@ func (u *run) land(how landing, s *response) {
 	}
 }
 
-// free gives back what the run has reserved.
-func (u *run) free() {
-	u.rt.c.filling.Add(-u.reserved)
-	u.reserved = 0
-}
-
 // claim makes the run the one that answers the client, where it is not too late.
 func (u *run) claim() bool {
 	return u.owner.Load() == ownerRun || u.owner.CompareAndSwap(ownerOpen, ownerRun)
@@ -209,9 +202,7 @@ func (u *run) abandon() bool {
 
 // handOver gives the run back to its own client, whose cancellation counts from now on, and the deadline no more.
 func (u *run) handOver() {
-	if u.ctx != nil {
-		u.ctx.handOver(u.r.Context())
-	}
+	u.ctx.handOver(u.r.Context())
 }
 
 // dress puts what is ours on a response that goes to the client as the handler writes it.
@@ -236,18 +227,4 @@ func (u *run) dress() {
 	if u.separate {
 		restore(u.rec.w.Header(), snapshot(h))
 	}
-}
-
-// reserve makes it so many bytes that the run may hold back, of what all together may.
-func (u *run) reserve(total int64) bool {
-	n := total - u.reserved
-	if n <= 0 {
-		return true
-	}
-	if u.rt.c.filling.Add(n) > u.rt.c.maxFilling {
-		u.rt.c.filling.Add(-n)
-		return false
-	}
-	u.reserved = total
-	return true
 }

@@ -10,7 +10,7 @@ import (
 // belongs to its own client again. No context of the standard library can take a deadline back. It is a part of its run, and only
 // who waits for its end costs a channel and a timer.
 type runContext struct {
-	request context.Context // whose values these are
+	request context.Context // whose values these are; nil until the run begins
 	said    *statement      // the value that the cache itself looks up
 	letGo   func() bool     // of the client's context; nil until handed over
 
@@ -33,9 +33,8 @@ func (e endings) call() {
 	}
 }
 
-func (c *runContext) begin(request context.Context, said *statement, deadline time.Time) *runContext {
+func (c *runContext) begin(request context.Context, said *statement, deadline time.Time) {
 	c.request, c.said, c.deadline = request, said, deadline
-	return c
 }
 
 // Deadline is the cache's, and then the client's.
@@ -121,9 +120,9 @@ func (c *runContext) end() {
 }
 
 // handOver lifts the deadline and lets the run end with its client's context from now on. Nothing happens where it
-// has ended, or is the client's already.
+// has not begun, has ended, or is the client's already.
 func (c *runContext) handOver(client context.Context) {
-	if c.letGo != nil || c.Err() != nil {
+	if c.request == nil || c.letGo != nil || c.Err() != nil {
 		return
 	}
 	c.mu.Lock()
