@@ -131,11 +131,10 @@ func (x *exchange) answer(u *run) {
 		}
 		status.addTo(h)
 		x.w.WriteHeader(u.rec.status)
-		if len(u.rec.body.bytes) > 0 {
-			x.write(u.rec.body.bytes)
+		if len(u.rec.body) > 0 {
+			x.write(u.rec.body)
 		}
 	}
-	u.rec.body.release()
 }
 
 // serveStale answers with a stale response in the place of an error (RFC 5861 §4).

@@ -84,7 +84,7 @@ func (u *run) shortcoming(late bool, skip string) string {
 	switch {
 	case late:
 		return detailTimeout
-	case rec.declared >= 0 && int64(len(rec.body.bytes)) != rec.declared && bodyAllowed(rec.status):
+	case rec.declared >= 0 && int64(len(rec.body)) != rec.declared && bodyAllowed(rec.status):
 		return detailIncomplete
 	case skip != "":
 		return skip
@@ -107,7 +107,7 @@ func (u *run) entry(tags []string) store.Entry {
 		Target:   u.target(),
 		Status:   u.rec.status,
 		Fields:   u.fields(),
-		Body:     u.rec.body.bytes,
+		Body:     u.rec.body,
 		Terms:    u.terms,
 		Cost:     now.Sub(u.began),
 		Tags:     u.tags(tags),
@@ -130,10 +130,10 @@ func (u *run) fields() []store.Field {
 	rec := &u.rec
 	fields := setField(rec.storable(u.outer, u.unstored), "Date", dates.at(u.responded.Unix()))
 	if rec.status == http.StatusOK && !hasField(fields, "Etag") {
-		fields, u.tagged = setField(fields, "Etag", rec.room.list(etag.Weak(rec.body.bytes))), true
+		fields, u.tagged = setField(fields, "Etag", rec.room.list(etag.Weak(rec.body))), true
 	}
-	if len(rec.body.bytes) > 0 && !hasField(rec.fields, "Content-Type") && !hasField(rec.fields, "Content-Encoding") {
-		fields = setField(fields, "Content-Type", rec.room.list(http.DetectContentType(rec.body.bytes)))
+	if len(rec.body) > 0 && !hasField(rec.fields, "Content-Type") && !hasField(rec.fields, "Content-Encoding") {
+		fields = setField(fields, "Content-Type", rec.room.list(http.DetectContentType(rec.body)))
 	}
 	slices.SortFunc(fields, byName)
 	return fields

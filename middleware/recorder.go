@@ -32,7 +32,7 @@ type recorder struct {
 	status   int // 0 until the header is written
 	fields   []store.Field
 	mine     http.Header // what own returns
-	body     heldBody
+	body     []byte
 	room     fieldRoom
 	declared int64 // Content-Length; -1: none
 	written  int64
@@ -102,25 +102,25 @@ func declaredLength(h http.Header) int64 {
 func (rec *recorder) commit() {
 	if rec.w == nil || !rec.u.claim() {
 		rec.mode = dropping
-		rec.body.release()
+		rec.body = nil
 		rec.u.ctx.finish(context.Canceled, http.ErrAbortHandler)
 		return
 	}
 	if rec.mode != holding {
 		rec.u.handOver()
 	}
-	if len(rec.body.bytes) > 0 {
+	if len(rec.body) > 0 {
 		restore(rec.header, rec.fields)
 	}
 	rec.u.dress()
 	rec.w.WriteHeader(rec.status)
-	if len(rec.body.bytes) > 0 {
-		if _, err := rec.w.Write(rec.body.bytes); err != nil {
+	if len(rec.body) > 0 {
+		if _, err := rec.w.Write(rec.body); err != nil {
 			rec.u.rt.c.logger.Debug("larder: client gone", "error", err)
 		}
 	}
 	if rec.mode == streaming {
-		rec.body.release()
+		rec.body = nil
 	}
 }
 
@@ -166,7 +166,7 @@ func (rec *recorder) admit(n int) error {
 // It reports false when p is still to be written.
 func (rec *recorder) keep(p []byte) bool {
 	limit := rec.u.rt.c.opt.MaxBodyBytes
-	size := int64(len(rec.body.bytes)) + int64(len(p))
+	size := int64(len(rec.body)) + int64(len(p))
 	whole := min(max(size, rec.declared), limit)
 	switch {
 	case size > limit:
@@ -174,7 +174,10 @@ func (rec *recorder) keep(p []byte) bool {
 	case !rec.u.reserve(whole):
 		rec.stream(detailBudget)
 	default:
-		rec.body.add(p, whole)
+		if rec.body == nil { // not from a pool: a handler may write to it from a goroutine that it has left behind
+			rec.body = make([]byte, 0, whole)
+		}
+		rec.body = append(rec.body, p...)
 		return true
 	}
 	return rec.mode == dropping
@@ -186,7 +189,7 @@ func (rec *recorder) stream(why string) {
 	rec.mode = streaming
 	rec.u.refuse(why)
 	if committed {
-		rec.body.release()
+		rec.body = nil
 		return
 	}
 	rec.commit()
@@ -237,7 +240,7 @@ func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		u.refuse(detailHijack)
 		u.handOver()
 		rec.mode = streaming
-		rec.body.release()
+		rec.body = nil
 		rec.status = http.StatusSwitchingProtocols
 	}
 	return conn, rw, err
