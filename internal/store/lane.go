@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -12,29 +13,29 @@ import (
 // errPanicked marks what a panic left behind: the client may still hold its commands.
 var errPanicked = errors.New("client panicked")
 
-// lane sends b and then whatever was queued meanwhile.
+// lane sends b and then whatever was queued meanwhile. Where that is little, those whom b answered go first: before they
+// are done, more will wait.
 func (l *lanes) lane(b *batch) {
 	for b != nil {
-		b.err = l.sendFor(b)
+		l.fly(b, b.sentAt.Add(l.hang))
 		close(b.done)
+		if l.few() {
+			runtime.Gosched()
+		}
 		next := l.landed(b)
 		l.release(b)
 		b = next
 	}
 }
 
-// sendFor sends b for callers who each wait on their own context.
-func (l *lanes) sendFor(b *batch) error {
-	ctx, cancel := context.WithTimeout(context.Background(), l.hang)
-	defer cancel()
-	return l.send(ctx, b)
-}
-
 // lead sends b for its only caller, on the caller's goroutine.
 func (l *lanes) lead(ctx context.Context, b *batch) {
-	ctx, cancel := context.WithTimeout(ctx, l.limit)
-	defer cancel()
-	if b.err = l.send(ctx, b); b.err == nil {
+	until := b.sentAt.Add(l.limit)
+	if at, ok := ctx.Deadline(); ok && at.Before(until) {
+		until = at
+	}
+	l.fly(b, until)
+	if b.err == nil {
 		b.err = ended(ctx, failure(b.cmds))
 	}
 	next := l.landed(b)
@@ -42,6 +43,12 @@ func (l *lanes) lead(ctx context.Context, b *batch) {
 	if next != nil {
 		go l.lane(next)
 	}
+}
+
+// fly has the client execute b, until then at the longest if it is one that heeds contexts.
+func (l *lanes) fly(b *batch, until time.Time) {
+	b.err = l.send(b.begin(until), b)
+	b.end()
 }
 
 // ended returns the context's error where that is behind a failure, which the client may put as a network error.

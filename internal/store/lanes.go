@@ -11,25 +11,29 @@ import (
 
 // Bounds of the lanes of one store.
 const (
-	maxLanes   = 2            // batches under way at a time
-	maxQueue   = 64           // batches not yet sent
-	maxHung    = 256          // lanes given up whose client has not come back yet
-	maxSpare   = 2 * maxLanes // batches kept for use again
-	hangsAfter = time.Second  // where no limit says how long a batch may take
+	maxLanes   = 4                    // batches under way at a time
+	alone      = 2 * time.Millisecond // how long a batch is under way before another may be
+	sparse     = 16                   // commands; a batch with fewer waits for what is about to come
+	maxQueue   = 256                  // batches not yet sent
+	maxHung    = 256                  // lanes given up whose client has not come back yet
+	maxSpare   = 2 * maxLanes         // batches kept for use again
+	hangsAfter = time.Second          // where no limit says how long a batch may take
 )
 
-// lanes send commands to Redis in batches, at most maxLanes at a time. Whoever comes while all lanes are taken joins
-// the last batch not yet sent, so that nobody reads what is older than its own call, and one write and one read of the
-// socket serve all of them: of a served request, the client's system calls are what costs.
+// lanes send commands to Redis in batches. Whoever comes while one is under way joins the last batch not yet sent, so that
+// nobody reads what is older than its own call, and one write and one read of the socket serve all of them: of a served
+// request, the client's system calls are what costs. With 64 clients, one lane makes batches of 20, two make batches of
+// 7, and Redis takes half the time; the others are for when it is far away, or hangs.
 type lanes struct {
-	client redis.UniversalClient
+	client executor
 	prompt bool          // client returns when its context ends
+	raw    bool          // client needs to see no reply
 	limit  time.Duration // how long a call may take; 0: as long as its context says
 	hang   time.Duration // a batch that takes longer loses its lane
 	timers sync.Pool     // of *time.Timer, stopped; here, not global, for the sake of testing/synctest
 
 	mu      sync.Mutex
-	flying  []*batch // under way
+	flying  []*batch // under way, the oldest first
 	queue   []*batch // not yet sent, the oldest first; only the last one takes more
 	spare   []*batch
 	hung    int // lanes that were given up and have not come back
@@ -38,43 +42,47 @@ type lanes struct {
 
 func newLanes(client redis.UniversalClient, limit time.Duration) *lanes {
 	l := &lanes{client: client, limit: limit, hang: hangsAfter}
+	_, l.raw = client.(*redis.Client)
 	if limit > 0 {
-		l.hang, l.prompt = limit, prompt(client)
+		l.hang = limit
+		if c := heeding(client, limit); c != nil {
+			l.client, l.prompt = c, true
+		}
 	}
 	return l
 }
 
 // get returns the value under key, or redis.Nil.
-func (l *lanes) get(ctx context.Context, key string) ([]byte, error) {
+func (l *lanes) get(ctx context.Context, key string) (Value, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return Value{}, err
 	}
 	l.mu.Lock()
-	b, cmd := l.queued(key)
-	if cmd != nil {
+	b, g := l.queued(key)
+	if g != nil {
 		b.refs.Add(1)
 		l.mu.Unlock()
-		return l.value(ctx, b, cmd)
+		return l.value(ctx, b, g)
 	}
 	b, err := l.open(1, l.average)
 	if err != nil {
 		l.mu.Unlock()
-		return nil, err
+		return Value{}, err
 	}
-	cmd = b.addGet(key)
+	g = b.addGet(key, l.raw)
 	if l.dispatch(b) {
 		l.lead(ctx, b)
 	}
-	return l.value(ctx, b, cmd)
+	return l.value(ctx, b, g)
 }
 
-// value waits for the answer to cmd. It aliases what the client read.
-func (l *lanes) value(ctx context.Context, b *batch, cmd *redis.StringCmd) ([]byte, error) {
+// value waits for the answer to g.
+func (l *lanes) value(ctx context.Context, b *batch, g *get) (Value, error) {
 	defer l.release(b)
 	if err := l.wait(ctx, b); err != nil {
-		return nil, err
+		return Value{}, err
 	}
-	return cmd.Bytes()
+	return g.value()
 }
 
 // do returns when cmds, which belong together, are answered, with the first error among them.
@@ -88,7 +96,7 @@ func (l *lanes) do(ctx context.Context, bytes int, cmds ...redis.Cmder) error {
 		l.mu.Unlock()
 		return err
 	}
-	b.add(cmds)
+	b.cmds = append(b.cmds, cmds...)
 	if l.dispatch(b) {
 		l.lead(ctx, b)
 	}
@@ -100,7 +108,7 @@ func (l *lanes) do(ctx context.Context, bytes int, cmds ...redis.Cmder) error {
 }
 
 // queued finds a GET that is not yet sent.
-func (l *lanes) queued(key string) (*batch, *redis.StringCmd) {
+func (l *lanes) queued(key string) (*batch, *get) {
 	if len(l.queue) == 0 {
 		return nil, nil
 	}
@@ -161,19 +169,21 @@ func (l *lanes) dispatch(b *batch) (lead bool) {
 
 // launch takes the oldest batch, if there is a free lane for it.
 func (l *lanes) launch() *batch {
-	if len(l.flying) >= maxLanes {
-		l.giveUp()
-	}
-	if len(l.flying) >= maxLanes {
-		return nil
+	if n := len(l.flying); n > 0 {
+		now := time.Now()
+		if now.Sub(l.flying[n-1].sentAt) < alone {
+			return nil
+		}
+		if l.giveUp(now); len(l.flying) >= maxLanes {
+			return nil
+		}
 	}
 	return l.next()
 }
 
 // giveUp frees the lanes whose batch takes too long: the client hangs, and what it holds up is a connection, not the
 // callers that come later. Looking for them when a lane is needed spares a timer per batch.
-func (l *lanes) giveUp() {
-	now := time.Now()
+func (l *lanes) giveUp(now time.Time) {
 	l.flying = slices.DeleteFunc(l.flying, func(b *batch) bool {
 		if now.Sub(b.sentAt) <= l.hang {
 			return false
@@ -196,6 +206,13 @@ func (l *lanes) next() *batch {
 		}
 	}
 	return nil
+}
+
+// few reports whether hardly anybody waits for the next batch.
+func (l *lanes) few() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue) == 0 || len(l.queue[0].cmds) < sparse
 }
 
 // landed takes b off its lane and returns the lane's next batch; a lane that was given up ends.

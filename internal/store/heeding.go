@@ -1,0 +1,53 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// executor is what lanes need of a client.
+type executor interface {
+	Process(ctx context.Context, cmd redis.Cmder) error
+	Pipeline() redis.Pipeliner
+}
+
+// heeding returns client as one that ends its calls with their contexts, so that a caller may wait inside it, or nil: the calls of
+// a cluster or ring also ask other nodes, which no context bounds.
+//
+// go-redis by default heeds contexts only while it waits for a connection. A copy of the client that shares its connections does as
+// we say. It lacks the hooks; a Conn, which here never comes to take a connection, has those that the client has now.
+func heeding(client redis.UniversalClient, limit time.Duration) executor {
+	c, ok := client.(*redis.Client)
+	if !ok {
+		return nil
+	}
+	if c.Options().ContextTimeoutEnabled {
+		return c
+	}
+	heeds := c.WithTimeout(limit)
+	heeds.Options().ContextTimeoutEnabled = true
+	if !heeds.Options().ContextTimeoutEnabled { // in a version of go-redis whose Options returns a copy
+		return nil
+	}
+	hooks := c.Conn()
+	hooks.AddHook(passTo{heeds})
+	return hooks
+}
+
+// passTo is a hook that has a client execute what comes.
+type passTo struct{ client *redis.Client }
+
+func (p passTo) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (p passTo) ProcessHook(redis.ProcessHook) redis.ProcessHook { return p.client.Process }
+
+func (p passTo) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		pipe := p.client.Pipeline()
+		_ = pipe.BatchProcess(ctx, cmds...) // only queues
+		_, err := pipe.Exec(ctx)
+		return err
+	}
+}
