@@ -19,7 +19,7 @@ const (
 type breaker struct {
 	*gobreaker.TwoStepCircuitBreaker[struct{}]
 	bit    int32
-	failed *atomic.Pointer[time.Time] // when the last failure that counts was known
+	failed *atomic.Pointer[strike] // the last one that counts
 }
 
 const (
@@ -28,7 +28,7 @@ const (
 )
 
 func newBreaker(name string, bit int32) breaker {
-	return breaker{bit: bit, failed: new(atomic.Pointer[time.Time]), TwoStepCircuitBreaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+	return breaker{bit: bit, failed: new(atomic.Pointer[strike]), TwoStepCircuitBreaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         name,
 		Timeout:      breakerProbe,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
@@ -44,21 +44,31 @@ var (
 	errTogether = errors.New("larder: failed with others")
 )
 
-// verdict is what the breaker is told of a call. Calls under way together fail together, and count once: they may have been one to
-// the store, and in a stampede a single late answer would otherwise do for all that it takes to open the breaker.
-func (b breaker) verdict(began time.Time, err error) error {
+// strike is a failure that counts: what the call was about, and when it was known to have failed.
+type strike struct {
+	key string
+	at  time.Time
+}
+
+// verdict is what the breaker is told of a call. Calls about one key that are under way together fail together, and count once: in a
+// stampede all wait for one reply, and if that is late once, it would otherwise do for all that it takes to open the breaker.
+func (b breaker) verdict(key string, began time.Time, err error) error {
 	if err == nil || isMiss(err) || errors.Is(err, errImpatient) {
 		return err
 	}
-	now, last := time.Now(), b.failed.Load()
-	if last != nil && began.Before(*last) || !b.failed.CompareAndSwap(last, &now) {
-		return errTogether
+	for {
+		last := b.failed.Load()
+		if last != nil && last.key == key && began.Before(last.at) {
+			return errTogether
+		}
+		if b.failed.CompareAndSwap(last, &strike{key, time.Now()}) {
+			return err
+		}
 	}
-	return err
 }
 
-// guard runs f behind a breaker and keeps count of what comes of it.
-func (r *remote) guard(ctx context.Context, b breaker, f func() error) error {
+// guard runs f, which is about a key, behind a breaker and keeps count of what comes of it.
+func (r *remote) guard(ctx context.Context, b breaker, key string, f func() error) error {
 	report, err := b.Allow()
 	if err != nil {
 		return err
@@ -67,7 +77,7 @@ func (r *remote) guard(ctx context.Context, b breaker, f func() error) error {
 	if err = f(); err != nil && ctx.Err() != nil && time.Since(began) < r.patience {
 		err = errImpatient
 	}
-	report(b.verdict(began, err))
+	report(b.verdict(key, began, err))
 	switch {
 	case err == nil || isMiss(err):
 		if r.down.Load()&b.bit != 0 {

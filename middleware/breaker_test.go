@@ -1,36 +1,39 @@
 package middleware
 
 import (
-	"net/http"
-	"strconv"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// TestCallsFailTogether: what a stampede waits for in vain is one failure of the store, however many wait for it. Three such, one
-// after the other, open the breaker.
+// TestCallsFailTogether: what a stampede for one key waits for in vain is one failure of the store, however many wait for it. Three
+// such, one after the other, open the breaker, and so do three calls about different keys.
 func TestCallsFailTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := new(fragile)
-		h := newTestCache(t, Options{Store: f, MemoryBytes: -1}).For(time.Hour)(&origin{answer: says("hello")})
-		get(t, h, "/kept")
-		synctest.Wait()
-		page := 0
-		stampede := func() {
-			f.set(func() { f.takes = time.Second })
-			crowd(100, func(i int) { expect(t, get(t, h, "/"+strconv.Itoa(page+i)), http.StatusOK, "hello") }).Wait()
-			page += 100
-			f.set(func() { f.takes = 0 })
-		}
-		for range breakerFailures - 1 {
-			stampede()
-		}
-		expect(t, get(t, h, "/kept"), http.StatusOK, "hello", "X-Cache", "Hit")
-		for range breakerFailures {
-			stampede()
-		}
-		expect(t, get(t, h, "/kept"), http.StatusOK, "hello", "X-Cache", "Miss")
-		time.Sleep(time.Minute)
-	})
+	for _, test := range []struct {
+		name         string
+		keys, crowds int
+		leftAlone    bool
+		callsAtATime int
+	}{
+		{"one key", 1, breakerFailures - 1, false, 100},
+		{"one key, again and again", 1, breakerFailures, true, 100},
+		{"different keys", breakerFailures, 1, true, breakerFailures},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fragile{takes: time.Second}
+				h := newTestCache(t, Options{Store: f, MemoryBytes: -1}).For(time.Hour)(&origin{answer: says("hello")})
+				for n := range test.crowds { // each for other pages, as what is to be stored is not asked for
+					crowd(test.callsAtATime, func(i int) { get(t, h, fmt.Sprintf("/%d/%d", n, i%test.keys)) }).Wait()
+				}
+				asked := f.gets.Load()
+				get(t, h, "/")
+				if leftAlone := f.gets.Load() == asked; leftAlone != test.leftAlone {
+					t.Errorf("the store is left alone: %v", leftAlone)
+				}
+				time.Sleep(time.Minute)
+			})
+		})
+	}
 }

@@ -73,7 +73,7 @@ func (r *remote) get(ctx context.Context, key string) (value []byte, found bool)
 	if ctx.Err() != nil || r.closed.Load() {
 		return nil, false
 	}
-	err := r.guard(ctx, r.reads, func() (err error) {
+	err := r.guard(ctx, r.reads, key, func() (err error) {
 		value, err = r.bytes.Get(ctx, key)
 		return err
 	})
@@ -124,7 +124,7 @@ func (r *remote) enqueue(w *write) <-chan struct{} {
 
 func (r *remote) work() {
 	for list := r.next(nil); list != nil; list = r.next(list) {
-		err := r.guard(context.Background(), r.writes, func() error { return r.write(list) })
+		err := r.guard(context.Background(), r.writes, list[0].key, func() error { return r.write(list) })
 		if err != nil {
 			r.stats.dropped.Add(int64(len(list)))
 		}
