@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ const (
 
 // breaker keeps calls of one kind from a store that fails them: there are stores that answer reads but refuse writes.
 type breaker struct {
-	*gobreaker.TwoStepCircuitBreaker[struct{}]
+	*gobreaker.CircuitBreaker[struct{}]
 	bit    int32
 	failed *atomic.Pointer[strike] // the last one that counts
 }
@@ -28,7 +29,7 @@ const (
 )
 
 func newBreaker(name string, bit int32) breaker {
-	return breaker{bit: bit, failed: new(atomic.Pointer[strike]), TwoStepCircuitBreaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+	return breaker{bit: bit, failed: new(atomic.Pointer[strike]), CircuitBreaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         name,
 		Timeout:      breakerProbe,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
@@ -61,23 +62,26 @@ func (b breaker) verdict(key string, began time.Time, err error) error {
 		if last != nil && last.key == key && began.Before(last.at) {
 			return errTogether
 		}
-		if b.failed.CompareAndSwap(last, &strike{key, time.Now()}) {
+		if b.failed.CompareAndSwap(last, &strike{strings.Clone(key), time.Now()}) {
 			return err
 		}
 	}
 }
 
 // guard runs f, which is about a key, behind a breaker and keeps count of what comes of it.
-func (r *remote) guard(ctx context.Context, b breaker, key string, f func() error) error {
-	report, err := b.Allow()
-	if err != nil {
-		return err
+func (r *remote) guard(ctx context.Context, b breaker, key string, f func() error) (err error) {
+	asked := false
+	_, refused := b.Execute(func() (struct{}, error) {
+		asked = true
+		began := time.Now()
+		if err = f(); err != nil && ctx.Err() != nil && time.Since(began) < r.patience {
+			err = errImpatient
+		}
+		return struct{}{}, b.verdict(key, began, err)
+	})
+	if !asked {
+		return refused
 	}
-	began := time.Now()
-	if err = f(); err != nil && ctx.Err() != nil && time.Since(began) < r.patience {
-		err = errImpatient
-	}
-	report(b.verdict(key, began, err))
 	switch {
 	case err == nil || isMiss(err):
 		if r.down.Load()&b.bit != 0 {
