@@ -70,24 +70,14 @@ func newRemote(bytes store.Bytes, timeout time.Duration, memory int64, log *slog
 
 // get returns what is found under key: not if it is not there, or the store cannot be asked.
 func (r *remote) get(ctx context.Context, key string) (value []byte, found bool) {
-	v, found := r.read(ctx, key)
-	return v.Own(), found
-}
-
-// read is get for who releases the value. A Redis does not keep the key.
-func (r *remote) read(ctx context.Context, key string) (v store.Value, found bool) {
 	if ctx.Err() != nil || r.closed.Load() {
-		return store.Value{}, false
+		return nil, false
 	}
 	err := r.guard(ctx, r.reads, key, func() (err error) {
-		if r.batches != nil {
-			v, err = r.batches.Read(ctx, key)
-		} else {
-			v.Bytes, err = r.bytes.Get(ctx, key)
-		}
+		value, err = r.bytes.Get(ctx, key)
 		return err
 	})
-	return v, err == nil
+	return value, err == nil
 }
 
 // pending returns what is on its way to the store, so that the process hits at once on what it stored, and misses on what it

@@ -46,13 +46,13 @@ func (b *batch) find(key string) *get {
 }
 
 // addGet adds a GET, an earlier one with another key where there is one left.
-func (b *batch) addGet(key string, raw bool) *get {
+func (b *batch) addGet(key string, raw, keep bool) *get {
 	if b.used == len(b.gets) {
 		b.gets = append(b.gets, newGet(raw))
 	}
 	g := b.gets[b.used]
 	b.used++
-	g.ask(key)
+	g.ask(key, keep)
 	b.cmds = append(b.cmds, g.cmd)
 	return g
 }

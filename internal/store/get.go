@@ -35,7 +35,11 @@ func newGet(raw bool) *get {
 	return g
 }
 
-func (g *get) ask(key string) {
+// ask makes g a GET of key, for somebody who is going to keep the value or not.
+func (g *get) ask(key string, keep bool) {
+	if g.into != nil {
+		g.into.keep = keep
+	}
 	g.text = append(g.text[:0], key...)
 	*g.key = unsafe.String(unsafe.SliceData(g.text), len(g.text))
 }
@@ -71,9 +75,11 @@ func (g *get) reset() {
 
 // receiver takes a reply as a RawWriteToCmd hands it over: a line, the end of the line, and of a string then the bytes.
 type receiver struct {
-	buf  *buffer
+	keep bool // somebody is going to keep the bytes, which then take no more memory than they need
 	size int
-	err  error // there is no value
+	text []byte  // the bytes and the end of their line
+	buf  *buffer // that text is in, or nil
+	err  error   // there is no value
 }
 
 var errReply = errors.New("store: unexpected reply")
@@ -104,22 +110,32 @@ func (r *receiver) ReadFrom(from io.Reader) (int64, error) {
 	if r.err != nil {
 		return io.Copy(io.Discard, from)
 	}
-	r.buf = newBuffer(r.size + len("\r\n"))
-	n, err := io.ReadFull(from, r.buf.bytes)
+	size := r.size + len("\r\n")
+	if !r.keep {
+		r.buf = newBuffer(size)
+	}
+	if r.buf != nil {
+		r.text = r.buf.bytes[:size]
+	} else {
+		r.text = make([]byte, size)
+	}
+	n, err := io.ReadFull(from, r.text)
 	return int64(n), err
 }
 
 func (r *receiver) value() (Value, error) {
-	if r.err != nil || r.buf == nil {
+	if r.err != nil || r.text == nil {
 		return Value{}, r.err
 	}
-	r.buf.refs.Add(1)
-	return Value{Bytes: r.buf.bytes[:r.size:r.size], buf: r.buf}, nil
+	if r.buf != nil {
+		r.buf.refs.Add(1)
+	}
+	return Value{Bytes: r.text[:r.size:r.size], buf: r.buf}, nil
 }
 
 func (r *receiver) reset() {
 	if r.buf != nil {
 		r.buf.release()
 	}
-	*r = receiver{}
+	*r = receiver{keep: r.keep}
 }

@@ -52,8 +52,8 @@ func newLanes(client redis.UniversalClient, limit time.Duration) *lanes {
 	return l
 }
 
-// get returns the value under key, or redis.Nil.
-func (l *lanes) get(ctx context.Context, key string) (Value, error) {
+// get returns the value under key, or redis.Nil, to one who is going to keep it or not.
+func (l *lanes) get(ctx context.Context, key string, keep bool) (Value, error) {
 	if err := ctx.Err(); err != nil {
 		return Value{}, err
 	}
@@ -69,7 +69,7 @@ func (l *lanes) get(ctx context.Context, key string) (Value, error) {
 		l.mu.Unlock()
 		return Value{}, err
 	}
-	g = b.addGet(key, l.raw)
+	g = b.addGet(key, l.raw, keep)
 	if l.dispatch(b) {
 		l.lead(ctx, b)
 	}

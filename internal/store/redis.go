@@ -36,15 +36,17 @@ func NewRedis(client redis.UniversalClient) *Redis {
 }
 
 // Get returns the value under key with one GET, or ErrMiss. Concurrent calls share a pipeline and calls for equal keys
-// a GET.
+// a GET and its value, which nobody may change.
 func (r *Redis) Get(ctx context.Context, key string) ([]byte, error) {
-	v, err := r.Read(ctx, key)
+	v, err := r.read(ctx, key, true)
 	return v.Own(), err
 }
 
 // Read is Get for who can tell when the value is no longer needed. The memory of key may be used again afterwards.
-func (r *Redis) Read(ctx context.Context, key string) (Value, error) {
-	v, err := r.lanes.get(ctx, RedisKey(key))
+func (r *Redis) Read(ctx context.Context, key string) (Value, error) { return r.read(ctx, key, false) }
+
+func (r *Redis) read(ctx context.Context, key string, keep bool) (Value, error) {
+	v, err := r.lanes.get(ctx, RedisKey(key), keep)
 	if errors.Is(err, redis.Nil) {
 		return Value{}, ErrMiss
 	}

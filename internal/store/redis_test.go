@@ -254,11 +254,13 @@ func TestRedisValuesAreTheirOwn(t *testing.T) {
 					for n := range 100 {
 						i := (worker + n) % 5
 						v, err := s.Read(t.Context(), fmt.Sprint(i))
-						if err != nil {
-							t.Error(err)
+						shared, errShared := s.Get(t.Context(), fmt.Sprint(i))
+						if err != nil || errShared != nil {
+							t.Error(err, errShared)
 							return
 						}
 						expectAll(t, v.Bytes, i)
+						expectAll(t, shared, i)
 						switch {
 						case kept[i] == nil:
 							kept[i] = v.Own()

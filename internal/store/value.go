@@ -20,7 +20,7 @@ var buffers [maxBuffer - minBuffer + 1]sync.Pool
 // Value is what was under a key. Others may hold the same bytes, so that nobody may change them.
 type Value struct {
 	Bytes []byte
-	buf   *buffer // nil: the bytes belong to nobody else
+	buf   *buffer // nil: the garbage collector takes care of the bytes
 }
 
 // Release lets the memory be used again. It is optional: who keeps the bytes or anything that points into them, or cannot tell
@@ -44,28 +44,26 @@ func (v Value) Own() []byte {
 // buffer is memory that several callers read, and that is used again when the last of them has released it.
 type buffer struct {
 	bytes []byte
+	class int
 	refs  atomic.Int32
 }
 
+// newBuffer returns a buffer of one reference, or nil for a size that is not used again.
 func newBuffer(size int) *buffer {
 	class := max(bits.Len(uint(size-1)), minBuffer) - minBuffer
 	if class >= len(buffers) {
-		return &buffer{bytes: make([]byte, size)}
+		return nil
 	}
 	b, ok := buffers[class].Get().(*buffer)
 	if !ok {
-		b = &buffer{bytes: make([]byte, 1<<(class+minBuffer))}
+		b = &buffer{bytes: make([]byte, 1<<(class+minBuffer)), class: class}
 	}
-	b.bytes = b.bytes[:size]
 	b.refs.Store(1)
 	return b
 }
 
 func (b *buffer) release() {
-	if b.refs.Add(-1) > 0 {
-		return
-	}
-	if class := bits.Len(uint(cap(b.bytes)-1)) - minBuffer; class < len(buffers) {
-		buffers[class].Put(b)
+	if b.refs.Add(-1) == 0 {
+		buffers[b.class].Put(b)
 	}
 }
