@@ -109,11 +109,12 @@ func TestMoved(t *testing.T) {
 
 	o.phase.Store(first)
 	servers.move(t, 0, 1)
-	o.phase.Store(later)
+	o.phase.Store(phases) // until hits are back
 	if err := servers[0].Client().Get(t.Context(), "any").Err(); err == nil || !strings.HasPrefix(err.Error(), "MOVED") {
 		t.Errorf("the slots have not moved: %v", err)
 	}
-	o.allHit(cluster...)
+	o.awaitHits("the slots had moved", cluster)
+	o.phase.Store(later)
 	time.Sleep(either(5*time.Second, time.Second))
 	for _, s := range plain {
 		if n := s.cache.Stats().StoreErrors; n == 0 {
@@ -122,9 +123,7 @@ func TestMoved(t *testing.T) {
 	}
 	servers.move(t, 1, 0)
 	o.phase.Store(phases)
-	began := time.Now()
-	o.allHit(o.sides...)
-	t.Logf("all pages hit %v after the slots were back", time.Since(began).Round(time.Millisecond))
+	o.awaitHits("the slots were back", o.sides)
 	stop()
 	o.wg.Wait()
 	for _, s := range o.sides {

@@ -192,9 +192,14 @@ func (o *outage) strike(harm, heal func()) {
 	time.Sleep(either(5*time.Second, time.Second) - beginning)
 	heal()
 	o.phase.Store(phases)
+	o.awaitHits("the end", o.sides)
+}
+
+func (o *outage) awaitHits(from string, sides []*side) {
+	o.t.Helper()
 	began := time.Now()
-	o.allHit(o.sides...)
-	o.t.Logf("all pages hit %v after the end", time.Since(began).Round(time.Millisecond))
+	o.allHit(sides...)
+	o.t.Logf("all pages hit %v after %s", time.Since(began).Round(time.Millisecond), from)
 }
 
 func (s *side) report(t *testing.T) {

@@ -75,7 +75,9 @@ func newStampede(t *testing.T, n int, handler http.HandlerFunc, middleware func(
 	})
 	var options larder.Options
 	if n > 1 {
-		patience := either(0, 10*time.Second) // a quick run shares its cores, and a Redis that comes late is left alone
+		// A quick run shares its cores with other tests and the race detector: goroutines that get none for longer than StoreTimeout look
+		// like a Redis that is late, and if that happens twice in a row each replica runs.
+		patience := either(0, 10*time.Second)
 		options = larder.Options{Redis: redistest.Start(t).Client(), StoreTimeout: patience, Lease: patience}
 	}
 	var connected sync.WaitGroup
