@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
 )
 
 // exchange is one request on its way through the cache. It is pooled: nothing may keep it beyond ServeHTTP.
@@ -16,6 +17,7 @@ type exchange struct {
 	arrived time.Time // the one clock reading of a hit
 	key     []byte    // primary key, in a buffer that is used again
 	variant []byte    // the same for a variant's key
+	share   int       // of a tally
 
 	asked       policy.RequestDirectives // valid if obeys
 	obeys       bool                     // the request's Cache-Control counts for reuse
@@ -24,11 +26,12 @@ type exchange struct {
 	ranged      bool                     // Range
 	waited      bool                     // for somebody else's run
 	until       time.Time                // when a look into the remote tier has to end
+	value       store.Value              // where the body of a response from there is, if nobody else has it
 	guarded     string                   // authorization or cookie: only a response that says so may answer, or be stored
 }
 
 var exchanges = sync.Pool{New: func() any {
-	return &exchange{key: make([]byte, 0, 256), variant: make([]byte, 0, 256)}
+	return &exchange{key: make([]byte, 0, 256), variant: make([]byte, 0, 256), share: nextShare()}
 }}
 
 func newExchange(rt *route, w http.ResponseWriter, r *http.Request) *exchange {
@@ -39,8 +42,14 @@ func newExchange(rt *route, w http.ResponseWriter, r *http.Request) *exchange {
 
 // release makes it as good as new.
 func (x *exchange) release() {
-	*x = exchange{key: x.key[:0], variant: x.variant[:0]}
+	*x = exchange{key: x.key[:0], variant: x.variant[:0], share: x.share}
 	exchanges.Put(x)
+}
+
+// releaseValue lets the memory of a body be used again that has been written.
+func (x *exchange) releaseValue() {
+	x.value.Release()
+	x.value = store.Value{}
 }
 
 // lane is the way that a request takes.

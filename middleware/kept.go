@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"unsafe"
 
@@ -47,13 +48,16 @@ func (rt *route) open(k *kept, key string, primary []byte, r *http.Request) *res
 	return s
 }
 
-// decode makes a response of its binary form, which it keeps, or an index of variants, which only has its entry.
+// decode makes a response of its binary form, or an index of variants, which only has its entry. It keeps the form where there is a
+// memory tier, and else the body in it.
 func (rt *route) decode(key, form string, o invalidation.Origin, primary []byte, r *http.Request) *response {
 	s, room, selectors := rt.newRoom()
-	s.form = form
+	if room == nil {
+		s.form = form
+	}
 	if err := s.Decode(key, unsafe.Slice(unsafe.StringData(form), len(form)), room); err != nil {
 		rt.c.stats.corrupt.Add(1)
-		rt.c.logger.Warn("larder: unreadable entry", "key", key, "error", err)
+		rt.c.logger.Warn("larder: unreadable entry", "key", strings.Clone(key), "error", err)
 		return nil
 	}
 	if s.Variants == nil {

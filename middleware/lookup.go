@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"slices"
@@ -63,12 +64,12 @@ func (x *exchange) inRemote() (s *response, fwd string) {
 	fwd = fwdURIMiss
 	if v := x.rt.c.tiers.index(x.key); v != nil {
 		tried = string(x.variantKey(v.Names))
-		if s = x.fetch(tried); s != nil && s.Variants == nil {
+		if s = x.fetch([]byte(tried)); s != nil && s.Variants == nil {
 			return s, ""
 		}
 		fwd = fwdVaryMiss
 	}
-	s = x.fetch(string(x.key))
+	s = x.fetch(x.key)
 	switch {
 	case s == nil:
 		return nil, fwd
@@ -76,7 +77,7 @@ func (x *exchange) inRemote() (s *response, fwd string) {
 		return s, ""
 	}
 	// The fleet may know of other selecting fields than this process did.
-	if key := string(x.variantKey(s.Variants.Names)); key != tried {
+	if key := x.variantKey(s.Variants.Names); string(key) != tried {
 		if s = x.fetch(key); s != nil && s.Variants == nil {
 			return s, ""
 		}
@@ -98,21 +99,33 @@ func (x *exchange) recall() *response {
 }
 
 // fetch asks the remote tier; an index, which it remembers, comes as a response with Variants.
-func (x *exchange) fetch(key string) *response {
+func (x *exchange) fetch(key []byte) *response {
 	t := &x.rt.c.tiers
-	if k, found := t.remote.pending(key); found {
-		return x.rt.open(k, key, x.key, x.r)
+	if k, found := t.remote.pending(alias(key)); found {
+		return x.rt.open(k, alias(key), x.key, x.r)
 	}
 	ctx, cancel := x.remaining()
 	defer cancel()
-	value, found := t.remote.get(ctx, key)
+	var value store.Value
+	var found bool
+	if t.memory != nil {
+		value.Bytes, found = t.remote.get(ctx, string(key))
+	} else {
+		value, found = t.remote.read(ctx, key)
+	}
 	if !found {
 		return nil
 	}
 	x.rt.c.awaitLog(x.r.Context())
-	s := x.rt.decode(key, alias(value), invalidation.Origin{}, x.key, x.r)
-	if s != nil && s.Variants != nil {
-		t.indexes.Store(key, &s.Entry)
+	s := x.rt.decode(alias(key), alias(value.Bytes), invalidation.Origin{}, x.key, x.r)
+	switch {
+	case s == nil:
+	case s.Variants != nil:
+		if e, err := store.Decode(s.Key, bytes.Clone(value.Bytes)); err == nil { // it stays, and what it was found in does not
+			t.indexes.Store(e.Key, e)
+		}
+	case t.memory == nil:
+		x.value = value
 	}
 	return s
 }

@@ -70,14 +70,29 @@ func newRemote(bytes store.Bytes, timeout time.Duration, memory int64, log *slog
 
 // get returns what is found under key: not if it is not there, or the store cannot be asked.
 func (r *remote) get(ctx context.Context, key string) (value []byte, found bool) {
-	if ctx.Err() != nil || r.closed.Load() {
-		return nil, false
-	}
-	err := r.guard(ctx, r.reads, key, func() (err error) {
+	found = r.ask(ctx, key, func() (err error) {
 		value, err = r.bytes.Get(ctx, key)
 		return err
 	})
-	return value, err == nil
+	return value, found
+}
+
+// read is get for who releases the value, and uses the memory of the key again.
+func (r *remote) read(ctx context.Context, key []byte) (v store.Value, found bool) {
+	if r.batches == nil {
+		v.Bytes, found = r.get(ctx, string(key))
+		return v, found
+	}
+	found = r.ask(ctx, alias(key), func() (err error) {
+		v, err = r.batches.Read(ctx, alias(key))
+		return err
+	})
+	return v, found
+}
+
+// ask has get look up key unless that is pointless, and reports whether it was found.
+func (r *remote) ask(ctx context.Context, key string, get func() error) bool {
+	return ctx.Err() == nil && !r.closed.Load() && r.guard(ctx, r.reads, key, get) == nil
 }
 
 // pending returns what is on its way to the store, so that the process hits at once on what it stored, and misses on what it

@@ -151,6 +151,7 @@ func stripContent(h http.Header) {
 // write sends body; a client that has gone is nobody's error.
 func (x *exchange) write(body []byte) {
 	if _, err := x.w.Write(body); err != nil {
+		x.value = store.Value{} // which may still be on its way
 		x.rt.c.logger.Debug("larder: client gone", "error", err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // its caches, which are atomic, and shared by all who serve it.
 type response struct {
 	store.Entry
-	form         string        // the entry's binary form, if it came in one
+	form         string        // the entry's binary form, if it came in one to stay in memory
 	fields       []store.Field // what goes out as it is stored
 	lasting      []store.Field // those of them that a 304 has as well
 	upstream     []string      // the Cache-Status of caches behind us

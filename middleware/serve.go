@@ -43,7 +43,9 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.hit(s)
 		if rt.ahead && x.early(s) {
 			x.refresh(s)
+			return
 		}
+		x.releaseValue()
 	case policy.StaleWhileRevalidate:
 		x.hit(s)
 		x.refresh(s)
@@ -54,7 +56,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // hit answers from the store.
 func (x *exchange) hit(s *response) {
-	x.rt.c.stats.hits.Add(1)
+	x.rt.c.stats.hits[x.share].Add(1)
 	if second := x.arrived.Unix(); s.used.Load() != second {
 		s.used.Store(second)
 	}

@@ -21,15 +21,16 @@ type Stats struct {
 
 // counters are the live form of Stats.
 type counters struct {
-	hits, misses, bypasses, stores, refusals, stale, invalidations, panics atomic.Int64
-	storeErrors, dropped, corrupt                                          atomic.Int64
+	hits                                                             tally
+	misses, bypasses, stores, refusals, stale, invalidations, panics atomic.Int64
+	storeErrors, dropped, corrupt                                    atomic.Int64
 }
 
 // Stats returns the counts since New, and the bytes and entries in memory.
 func (c *Cache) Stats() Stats {
 	n := &c.stats
 	s := Stats{
-		Hits: n.hits.Load(), Misses: n.misses.Load(), Bypasses: n.bypasses.Load(), Stores: n.stores.Load(),
+		Hits: n.hits.sum(), Misses: n.misses.Load(), Bypasses: n.bypasses.Load(), Stores: n.stores.Load(),
 		Refusals: n.refusals.Load(), Stale: n.stale.Load(), Invalidations: n.invalidations.Load(), Panics: n.panics.Load(),
 		StoreErrors: n.storeErrors.Load(), Dropped: n.dropped.Load(), Corrupt: n.corrupt.Load(),
 	}
@@ -37,4 +38,22 @@ func (c *Cache) Stats() Stats {
 		s.Entries, s.Bytes = m.Len(), m.Bytes()
 	}
 	return s
+}
+
+// tally is a counter in shares, so that cores that count at the same time do not wait for each other's cache line.
+type tally [8]struct {
+	atomic.Int64
+	_ [56]byte
+}
+
+var shares atomic.Int64
+
+// nextShare returns a share of every tally, for one that counts again and again.
+func nextShare() int { return int(shares.Add(1) % int64(len(tally{}))) }
+
+func (t *tally) sum() (n int64) {
+	for i := range t {
+		n += t[i].Load()
+	}
+	return n
 }

@@ -108,6 +108,15 @@ func TestDecodeInvertsEncode(t *testing.T) {
 		if !bytes.Equal(Encode(got), Encode(e)) {
 			t.Fatal("equal entries have different forms")
 		}
+		// With room, nothing but the body needs what it was read from.
+		b, roomy := Encode(e), new(Entry)
+		if err := roomy.Decode(e.Key, b, new(Room)); err != nil {
+			t.Fatal(err)
+		}
+		clear(b[:len(b)-checksumLen-len(e.Body)])
+		if !reflect.DeepEqual(roomy, e) {
+			t.Fatalf("decoded into room\n%+v\nfrom the form of\n%+v", roomy, e)
+		}
 	})
 	for _, e := range []*Entry{page(), index(), {}} {
 		if got := mustDecode(t, e.Key, Encode(e)); !reflect.DeepEqual(got, e) {
@@ -186,16 +195,17 @@ func TestDecodeComparesKeys(t *testing.T) {
 	}
 }
 
-// seal makes a form with a right checksum of any structure, as a bug or an attacker with access to Redis would.
-func seal(structure []byte) []byte {
+// seal makes a form with a right checksum of any head, as a bug or an attacker with access to Redis would.
+func seal(head []byte) []byte {
+	return sealed(append(binary.AppendUvarint(nil, uint64(len(head))), head...))
+}
+
+func sealed(structure []byte) []byte {
 	b := append(append([]byte(formatMagic), formatVersion), structure...)
 	return binary.LittleEndian.AppendUint64(b, xxhash.Sum64(b))
 }
 
-func structure(e *Entry) []byte {
-	form := Encode(e)
-	return form[headerLen : len(form)-checksumLen]
-}
+func structure(e *Entry) []byte { return e.appendHead(nil) }
 
 func TestDecodeChecksStructure(t *testing.T) {
 	t.Parallel()
@@ -222,6 +232,11 @@ func TestDecodeChecksStructure(t *testing.T) {
 	} {
 		if _, err := Decode("", seal(b)); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, length := range [][]byte{nil, {1}, huge, bytes.Repeat([]byte{0xff}, 11)} {
+		if _, err := Decode("", sealed(length)); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%d for the length of no head: %v", length, err)
 		}
 	}
 	if _, err := Decode("", seal(small)); err != nil {

@@ -42,9 +42,11 @@ func Decode(key string, b []byte) (*Entry, error) {
 type Room struct {
 	fields [8]Field
 	texts  [12]string
+	head   [384]byte
 }
 
-// Decode is the function Decode into an entry that is empty, with room for its lists or nil. After an error it holds nothing of use.
+// Decode is the function Decode into an entry that is empty. With room, which may be nil, its strings are copied, and only the body
+// aliases b. After an error it holds nothing of use.
 func (e *Entry) Decode(key string, b []byte, room *Room) error {
 	if len(b) < headerLen+checksumLen || string(b[:len(formatMagic)]) != formatMagic {
 		return fmt.Errorf("%w: no header", ErrCorrupt)
@@ -57,6 +59,14 @@ func (e *Entry) Decode(key string, b []byte, room *Room) error {
 		return fmt.Errorf("%w: checksum", ErrCorrupt)
 	}
 	d := decoder{rest: b[headerLen:end:end], room: room}
+	head := d.bytes()
+	if body := d.rest; len(body) > 0 {
+		e.Body = body
+	}
+	if room != nil {
+		head = append(room.head[:0], head...)
+	}
+	d.rest = head
 	d.entry(e)
 	switch {
 	case d.bad || len(d.rest) != 0 || len(d.texts) != 0:
@@ -69,7 +79,8 @@ func (e *Entry) Decode(key string, b []byte, room *Room) error {
 
 // KeyIn returns the key inside what Encode returned; it aliases b.
 func KeyIn(b []byte) string {
-	d := decoder{rest: b[headerLen+2:]} // behind flags and source
+	d := decoder{rest: b[headerLen:]}
+	d.rest = d.bytes()[2:] // behind flags and source
 	return d.string()
 }
 
@@ -101,9 +112,6 @@ func (d *decoder) entry(e *Entry) {
 	e.Tags = d.strings()
 	if flags&flagVariants != 0 {
 		e.Variants = &Variants{Names: d.strings(), Keys: d.strings()}
-	}
-	if body := d.bytes(); len(body) > 0 {
-		e.Body = body
 	}
 }
 

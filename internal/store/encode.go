@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -29,7 +30,9 @@ const (
 func Encode(e *Entry) []byte {
 	var buffer [512]byte // most heads fit, which is then the only thing that is copied twice
 	head := e.appendHead(buffer[:0])
-	b := make([]byte, 0, len(head)+len(e.Body)+checksumLen)
+	n := uint64(len(head))
+	b := make([]byte, 0, headerLen+uvarintLen(n)+len(head)+len(e.Body)+checksumLen)
+	b = binary.AppendUvarint(append(append(b, formatMagic...), formatVersion), n)
 	b = append(append(b, head...), e.Body...)
 	return binary.LittleEndian.AppendUint64(b, xxhash.Sum64(b))
 }
@@ -40,10 +43,9 @@ func BodyIn(b []byte, n int) []byte {
 	return b[end-n : end : end]
 }
 
-// appendHead appends all before the bytes of the body.
+// appendHead appends all but the body.
 func (e *Entry) appendHead(dst []byte) []byte {
-	dst = append(dst, formatMagic...)
-	dst = append(dst, formatVersion, e.flags(), byte(e.Terms.Source))
+	dst = append(dst, e.flags(), byte(e.Terms.Source))
 	dst = appendString(dst, e.Key)
 	dst = e.appendTarget(dst)
 	dst = binary.AppendVarint(dst, int64(e.Status))
@@ -56,8 +58,10 @@ func (e *Entry) appendHead(dst []byte) []byte {
 		dst = appendStrings(dst, e.Variants.Names)
 		dst = appendStrings(dst, e.Variants.Keys)
 	}
-	return binary.AppendUvarint(dst, uint64(len(e.Body)))
+	return dst
 }
+
+func uvarintLen(n uint64) int { return (bits.Len64(n|1) + 6) / 7 }
 
 // appendTarget writes where in the key the target is, which most keys begin with, or all of it behind a zero.
 func (e *Entry) appendTarget(dst []byte) []byte {
