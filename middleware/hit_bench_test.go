@@ -121,7 +121,7 @@ func hitRows(tb testing.TB) []hitRow {
 	}
 	for i := range rows {
 		row := &rows[i]
-		for _, r := range row.requests {
+		for _, r := range append(row.requests, row.requests...) { // the first hit makes an entry ready, once
 			bare.NewSink().Do(row.larder, r)
 		}
 		row.plain = bare.Echo(row.larder, row.requests[0])
@@ -199,7 +199,7 @@ func miss(b *testing.B, h http.Handler, keys *distinct, r *http.Request) {
 func BenchmarkScaling(b *testing.B) {
 	h := newBenchCache(b, larder.Options{}).For(larder.OneHour)(page(1 << 10))
 	requests := many()
-	for _, r := range requests {
+	for _, r := range append(requests, requests...) {
 		bare.NewSink().Do(h, r)
 	}
 	plain := bare.Echo(h, requests[0])
