@@ -45,7 +45,6 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, users.close()) }()
 	var options larder.Options
 	if conf.redis != nil {
-		conf.redis.ContextTimeoutEnabled = true // so that nobody waits for a connection that has gone silent
 		client := redis.NewClient(conf.redis)
 		defer func() { err = errors.Join(err, client.Close()) }()
 		options.Redis = client

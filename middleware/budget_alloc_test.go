@@ -8,7 +8,6 @@ import (
 
 	"github.com/larderhq/larder/internal/bench/bare"
 	larder "github.com/larderhq/larder/middleware"
-	"github.com/redis/go-redis/v9"
 )
 
 // The race detector makes sync.Pool drop what it is given at random, so these tests are built without it; make test runs them
@@ -28,7 +27,7 @@ func TestAllocationsOfHits(t *testing.T) {
 
 func TestAllocationsOfRedisHits(t *testing.T) {
 	const budget = 6 // as many as a bare GET of go-redis takes; four of ours are its own
-	h, _ := redisRoute(t, 1<<10, redis.Options{})
+	h, _ := redisRoute(t, 1<<10)
 	if got := allocations(h, []*http.Request{get("/items/1")}); got > budget {
 		t.Errorf("%v allocations a hit, at most %v wanted", got, budget)
 	}

@@ -221,9 +221,9 @@ func parallel(b *testing.B, h http.Handler, requests []*http.Request) {
 }
 
 // redisRoute is a route without a memory tier, and the client it uses.
-func redisRoute(tb testing.TB, size int, o redis.Options) (http.Handler, *redis.Client) {
+func redisRoute(tb testing.TB, size int) (http.Handler, *redis.Client) {
 	tb.Helper()
-	client := redistest.Start(tb).ClientWith(o)
+	client := redistest.Start(tb).Client()
 	cache := newBenchCache(tb, larder.Options{Redis: client, MemoryBytes: -1, StoreTimeout: 10 * time.Second})
 	return cache.For(larder.OneHour)(page(size)), client
 }
@@ -245,15 +245,12 @@ func rawGet(tb testing.TB, client *redis.Client, size int) http.Handler {
 // BenchmarkRedis answers one request at a time from Redis, beside a handler that makes one raw GET.
 func BenchmarkRedis(b *testing.B) {
 	for _, size := range []int{1 << 10, 64 << 10} {
-		h, client := redisRoute(b, size, redis.Options{})
-		prompt, _ := redisRoute(b, size, redis.Options{ContextTimeoutEnabled: true})
+		h, client := redisRoute(b, size)
 		requests := []*http.Request{get("/items/1")}
 		bare.NewSink().Do(h, requests[0])
-		bare.NewSink().Do(prompt, requests[0])
 		raw := rawGet(b, client, size)
 		name := strconv.Itoa(size>>10) + "KiB"
 		b.Run(name+"/raw", func(b *testing.B) { serve(b, raw, requests) })
 		b.Run(name+"/larder", func(b *testing.B) { serve(b, h, requests) })
-		b.Run(name+"/prompt", func(b *testing.B) { serve(b, prompt, requests) })
 	}
 }

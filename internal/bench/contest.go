@@ -46,15 +46,10 @@ func contests() []contest {
 	redisHit := func(name string, connections int, prefix string, keys int, least float64, more ...row) contest {
 		name = "Redis hit, " + name
 		rows := append([]row{{what: name, kind: kindRedis, target: atLeast(least), unit: "R", value: rate}}, more...)
-		kinds := []string{kindGet, kindRedis}
-		if prefix == itemPrefix && connections <= 64 {
-			kinds = append(kinds, kindPrompt)
-			rows = append(rows, row{what: "· with ContextTimeoutEnabled", kind: kindPrompt, target: atLeast(least), unit: "R", value: rate})
-		}
-		return contest{name, load{connections: connections, prefix: prefix, keys: keys}, kinds, rows}
+		return contest{name, load{connections: connections, prefix: prefix, keys: keys}, []string{kindGet, kindRedis}, rows}
 	}
 	cheap := row{what: "· Redis's CPU a request", kind: kindRedis, target: atMost(0.35), unit: "of one GET's", value: redisCPU}
-	prompt := row{what: "· p99", kind: kindRedis, target: atMost(1), unit: "of raw GET's", value: p99}
+	quick := row{what: "· p99", kind: kindRedis, target: atMost(1), unit: "of raw GET's", value: p99}
 	return []contest{
 		{
 			name: "memory", load: load{connections: 64, prefix: itemPrefix, keys: 1}, kinds: []string{kindChi, kindMemory, kindTwoTiers},
@@ -71,7 +66,7 @@ func contests() []contest {
 		redisHit("64 connections, 64 KiB, one key", 64, filePrefix, 1, 2),
 		redisHit("64 connections, 64 KiB, 1,000 keys", 64, filePrefix, largeK, 2),
 		redisHit("1 connection, 1 KiB", 1, itemPrefix, 1, 0.97),
-		redisHit("256 connections, 1 KiB, 10,000 keys", 256, itemPrefix, manyK, 1.4, prompt),
+		redisHit("256 connections, 1 KiB, 10,000 keys", 256, itemPrefix, manyK, 1.4, quick),
 		{
 			name: "miss", load: load{connections: 64, prefix: fillPrefix, keys: 1, once: true}, kinds: []string{kindGet, kindRedis},
 			rows: []row{
@@ -96,7 +91,7 @@ func newArena(ctx context.Context, dir string, turn time.Duration) (*arena, erro
 	if a.redis, err = startRedis(ctx, dir); err != nil {
 		return nil, err
 	}
-	for _, kind := range []string{kindChi, kindMemory, kindTwoTiers, kindGet, kindRedis, kindPrompt, kindCold} {
+	for _, kind := range []string{kindChi, kindMemory, kindTwoTiers, kindGet, kindRedis, kindCold} {
 		if a.servers[kind], err = startServer(ctx, kind, a.redis.addr); err != nil {
 			return a, fmt.Errorf("server %s: %w", kind, err)
 		}

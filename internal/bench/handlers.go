@@ -27,7 +27,6 @@ const (
 	kindTwoTiers = "twotiers" // the same, with Redis behind it
 	kindGet      = "get"      // a handler that makes one raw GET, or, when asked for a new key, a GET and a SET
 	kindRedis    = "redis"    // a route that keeps everything in Redis only
-	kindPrompt   = "prompt"   // the same, by a client with ContextTimeoutEnabled
 	kindCold     = "cold"     // a route with a slow handler
 )
 
@@ -43,12 +42,12 @@ const (
 // handler returns the handler of a kind of server, and what ends it.
 func handler(kind, redisAddr string) (http.Handler, func(), error) {
 	// With its defaults, as most have them.
-	client := redis.NewClient(&redis.Options{Addr: redisAddr, ContextTimeoutEnabled: kind == kindPrompt})
+	client := redis.NewClient(&redis.Options{Addr: redisAddr})
 	o := larder.Options{Logger: slog.New(slog.DiscardHandler)}
 	switch kind {
 	case kindTwoTiers:
 		o.Redis = client
-	case kindRedis, kindPrompt:
+	case kindRedis:
 		o.Redis, o.MemoryBytes = client, -1
 	case kindGet:
 		return rawHandler(client), func() { _ = client.Close() }, fillRaw(client)
@@ -72,7 +71,7 @@ func handler(kind, redisAddr string) (http.Handler, func(), error) {
 		return routed(hour(page())), done, nil
 	case kindCold:
 		return hour(slow()), done, nil
-	case kindRedis, kindPrompt:
+	case kindRedis:
 		return hour(page()), done, nil
 	}
 	return nil, nil, fmt.Errorf("no kind of server is called %q", kind)
