@@ -8,6 +8,21 @@ import (
 
 var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
 
+const (
+	// fillShare of the memory tier's budget is what all runs together may hold back of bodies, though always one of the largest that
+	// are stored: with what waits to be written, the heap is to stay within the budget and a fifth.
+	fillShare = 8
+	// fillUnshared is the bound where there is no such tier.
+	fillUnshared = 64 << 20
+)
+
+func fillBytes(memory int64) int64 {
+	if memory <= 0 {
+		return fillUnshared
+	}
+	return memory / fillShare
+}
+
 // reserve makes it so many bytes that the run may hold back, of what all together may.
 func (u *run) reserve(total int64) bool {
 	n := total - u.reserved

@@ -45,7 +45,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c := &Cache{opt: o.withDefaults(), finished: make(chan struct{})}
 	c.logger = c.opt.Logger
-	c.maxFilling = max(2*c.opt.MaxBodyBytes, c.opt.MemoryBytes/5)
+	c.maxFilling = max(fillBytes(c.opt.MemoryBytes), c.opt.MaxBodyBytes)
 	c.builder = keybuilder.New(c.opt.Prefix, c.opt.IgnoreTypes...)
 	c.tiers.indexes = store.NewMemory(indexBytes, func(_ string, e *store.Entry) int { return e.Size() })
 	if c.opt.MemoryBytes > 0 {

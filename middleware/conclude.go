@@ -177,6 +177,7 @@ func (u *run) store(e *store.Entry) bool {
 	names := u.rt.selecting(s)
 	variant := func(names []string) string { return string(appendVariant([]byte(u.key), names, u.r)) }
 	validatable := s.lastModified != "" || !u.tagged && s.validatable() // a tag that we made is none to the handler
+	u.rec.body = nil                                                    // the stored form has it: a client that takes its time holds it once
 	u.saved = c.tiers.save(s, origin, u.key, names, variant, e.Terms.Retention(validatable))
 	u.result = s
 	c.stats.stores.Add(1)

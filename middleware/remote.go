@@ -19,7 +19,7 @@ const (
 	// writeShare of the memory tier's budget is the bound in bytes where that is less: what waits for a slow store is kept beside what
 	// memory holds, as memory has often dropped it by then, and with it the heap is to stay within the budget and a fifth. An entry
 	// that is larger waits alone.
-	writeShare = 8
+	writeShare = 16
 	// writeBatch is how many go to Redis together, with writeBatchBytes at most: one time-out is for all of them.
 	writeBatch      = 32
 	writeBatchBytes = 1 << 20

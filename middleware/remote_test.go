@@ -233,8 +233,8 @@ func TestWritesGoBehindTheResponse(t *testing.T) {
 	}{
 		{-1, 10, writeQueue + 200, 199},
 		{-1, 1 << 20, 70, 6},
-		{64 << 20, 1 << 20, 70, 62}, // an eighth of the budget, and no more
-		{1, 1 << 20, 70, 69},        // one always fits
+		{128 << 20, 1 << 20, 70, 62}, // a sixteenth of the budget, and no more
+		{1, 1 << 20, 70, 69},         // one always fits
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := &fragile{hold: make(chan struct{})}
