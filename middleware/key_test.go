@@ -18,7 +18,7 @@ import (
 
 func TestKeysInRedis(t *testing.T) {
 	server := redistest.Start(t)
-	cache := openCache(t, larder.Options{Redis: server.Client(), Prefix: "myapi-cache"})
+	cache := openCache(t, larder.Options{Redis: server.Client(), Prefix: "myapi-cache", StoreTimeout: 10 * time.Second})
 	r := chi.NewRouter()
 	r.With(cache.OneHour()).Get("/users/{id}", seen)
 	r.With(cache.OneHour(larder.Name("api.get_user"))).Get("/named/{id}", seen)

@@ -24,8 +24,9 @@ func TestSecondProcessHitsAtOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	handler := new(counted)
-	first := openCache(t, larder.Options{Redis: server.Client()}).OneHour(larder.Name("x"))(handler)
+	first := openCache(t, larder.Options{Redis: server.Client(), StoreTimeout: 10 * time.Second}).OneHour(larder.Name("x"))(handler)
 	fill := ask(t, first, "/")
+	await(t, "stored", func() bool { return server.Commands("set") == 1 })
 	for range 5 {
 		h := openCache(t, larder.Options{Redis: server.Client(), StoreTimeout: 10 * time.Second}).OneHour(larder.Name("x"))(handler)
 		got := ask(t, h, "/")
@@ -51,8 +52,9 @@ func TestRedisKeepsTheWholeResponse(t *testing.T) {
 		return outside(cache.OneHour()(handler), func(h http.Header) { h.Set("X-Outer", "1"); h.Set("Vary", "Origin") })
 	}
 	one := process()
-	for _, language := range []string{"fr", "de"} {
+	for i, language := range []string{"fr", "de"} {
 		ask(t, one, "/", "Accept-Language: "+language)
+		await(t, "stored", func() bool { return server.Commands("set") == 2*(i+1) }) // with the index of variants
 		got := ask(t, process(), "/", "Accept-Language: "+language)
 		expectFields(t, got, "X-Cache: Hit", "X-Outer:", "X-Two: a | b, c", "Vary: Origin | Accept-Language")
 		if got.body != "in "+language {
@@ -99,7 +101,7 @@ func TestExpiryInRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
-	cache := openCache(t, larder.Options{Redis: client})
+	cache := openCache(t, larder.Options{Redis: client, StoreTimeout: 10 * time.Second})
 	for path, tt := range map[string]struct {
 		h    http.Handler
 		want time.Duration

@@ -18,12 +18,12 @@ func TestTranscript(t *testing.T) {
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
 		client := redistest.Start(t).Client()
-		transcript(t, openCache(t, larder.Options{Redis: client}), 4)
+		transcript(t, openCache(t, larder.Options{Redis: client, StoreTimeout: 10 * time.Second}), 4)
 	})
 	t.Run("redis without memory", func(t *testing.T) {
 		t.Parallel()
 		client := redistest.Start(t).Client()
-		transcript(t, openCache(t, larder.Options{Redis: client, MemoryBytes: -1}), 4)
+		transcript(t, openCache(t, larder.Options{Redis: client, MemoryBytes: -1, StoreTimeout: 10 * time.Second}), 4)
 	})
 }
 
