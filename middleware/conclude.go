@@ -150,17 +150,21 @@ func (u *run) tags(said []string) []string {
 	return uniqueSorted(said)
 }
 
-// made is the response that a run has made, in one piece with it: memory keeps none but the binary form.
+// made is a response with room for what else it takes to serve it. That of a run is in one piece with the run, as memory keeps none
+// but the binary form.
 type made struct {
 	response
 	selectors [6]invalidation.Selector
 	face      face
 }
 
+// furnish lets the response use its room.
+func (m *made) furnish() { m.spare.Store(&m.face) }
+
 // of makes it the response of an entry.
 func (m *made) of(e *store.Entry) *response {
 	m.Entry = *e
-	m.spare.Store(&m.face)
+	m.furnish()
 	m.prepare()
 	return &m.response
 }

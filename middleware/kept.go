@@ -67,12 +67,10 @@ func (rt *route) decode(key, form string, o invalidation.Origin, primary []byte,
 	return s
 }
 
-// roomy is a response with room for what else it takes to serve it: where it serves one request only, one allocation does for all.
+// roomy is a response with room for its entry as well: where it serves one request only, one allocation does for all.
 type roomy struct {
-	response
-	lists     store.Room
-	selectors [6]invalidation.Selector
-	face      face
+	made
+	lists store.Room
 }
 
 // newRoom returns a response that is empty, with room to decode it into where it will not stay in memory.
@@ -81,6 +79,6 @@ func (rt *route) newRoom() (*response, *store.Room, []invalidation.Selector) {
 		return new(response), nil, nil
 	}
 	b := new(roomy)
-	b.spare.Store(&b.face)
+	b.furnish()
 	return &b.response, &b.lists, b.selectors[:0]
 }
