@@ -85,12 +85,22 @@ func (l *Log) readAll() error {
 		}
 		done := l.core.apply(q, r, at(time.Now()))
 		if done.reset {
-			l.config.OnReset()
+			l.replaced()
 		}
 		if !done.again {
 			return nil
 		}
 	}
+}
+
+// replaced is for when another log took the place of the followed one. In the first round there was none, and nothing to tell.
+func (l *Log) replaced() {
+	select {
+	case <-l.settled:
+		l.config.Logger.Warn("invalidation log erased or replaced, what was stored before is unusable", "key", l.stream.key)
+	default:
+	}
+	l.config.OnReset()
 }
 
 // repeat appends the purges that went wrong. Another error leaves them for the next round.

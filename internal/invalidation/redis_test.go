@@ -1,6 +1,7 @@
 package invalidation
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -25,7 +26,9 @@ func streamOf(client redis.UniversalClient) *stream {
 
 func open(t testing.TB, config Config) *Log {
 	t.Helper()
-	config.Logger = silent
+	if config.Logger == nil {
+		config.Logger = silent
+	}
 	l := New(config)
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {
@@ -256,6 +259,29 @@ func TestForeignRecords(t *testing.T) {
 	}
 	if _, err := l.Append(t.Context(), Record{}); err == nil {
 		t.Error("appended to a key of another type")
+	}
+}
+
+// TestReplacedLogIsTold: nobody is left to guess why nothing hits any more, and the first log is no news.
+func TestReplacedLogIsTold(t *testing.T) {
+	client := redistest.Start(t).Client()
+	var told bytes.Buffer
+	resets := make(chan struct{}, 100)
+	l := open(t, Config{Client: client, Logger: slog.New(slog.NewTextHandler(&told, nil)), OnReset: func() { resets <- struct{}{} }})
+	<-l.Settled()
+	for len(resets) > 0 { // those of the first log
+		<-resets
+	}
+	if _, err := l.Append(t.Context(), Record{Selector: All}); err != nil || !l.Wait(t.Context(), Position{}) {
+		t.Fatal("not followed", err)
+	}
+	client.Del(t.Context(), logKey)
+	<-resets
+	if err := l.Close(); err != nil { // nothing is written any more
+		t.Fatal(err)
+	}
+	if n := strings.Count(told.String(), "erased or replaced"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, &told)
 	}
 }
 
