@@ -2,11 +2,9 @@ package middleware
 
 import (
 	"bufio"
-	"context"
 	"net"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/larderhq/larder/internal/store"
 )
@@ -98,32 +96,6 @@ func declaredLength(h http.Header) int64 {
 	return -1
 }
 
-// commit hands the run to its own client: header and what is held go out.
-func (rec *recorder) commit() {
-	if rec.w == nil || !rec.u.claim() {
-		rec.mode = dropping
-		rec.body = nil
-		rec.u.ctx.finish(context.Canceled, http.ErrAbortHandler)
-		return
-	}
-	if rec.mode != holding {
-		rec.u.handOver()
-	}
-	if len(rec.body) > 0 {
-		restore(rec.header, rec.fields)
-	}
-	rec.u.dress()
-	rec.w.WriteHeader(rec.status)
-	if len(rec.body) > 0 {
-		if _, err := rec.w.Write(rec.body); err != nil {
-			rec.u.rt.c.logger.Debug("larder: client gone", "error", err)
-		}
-	}
-	if rec.mode == streaming {
-		rec.body = nil
-	}
-}
-
 // Write holds, relays or both, as was decided.
 func (rec *recorder) Write(p []byte) (int, error) {
 	if rec.status == 0 {
@@ -183,18 +155,6 @@ func (rec *recorder) keep(p []byte) bool {
 	return rec.mode == dropping
 }
 
-// stream stops keeping the response; what was held back goes out.
-func (rec *recorder) stream(why string) {
-	committed := rec.mode == teeing
-	rec.mode = streaming
-	rec.u.refuse(why)
-	if committed {
-		rec.body = nil
-		return
-	}
-	rec.commit()
-}
-
 // Flush is FlushError for those who look for an http.Flusher.
 func (rec *recorder) Flush() { _ = rec.FlushError() } // http.Flusher has no way to report
 
@@ -212,36 +172,30 @@ func (rec *recorder) FlushError() error {
 	return http.NewResponseController(rec.w).Flush()
 }
 
-// flushHeld sends what is held back. Where the response's own fields decide (RFC 9111), streaming is no reason not to keep it;
-// ReverseProxy flushes whatever comes without Content-Length.
-func (rec *recorder) flushHeld() {
-	u := rec.u
-	switch {
-	case !u.rt.fromHeaders || u.purpose == toWrite:
-		rec.stream(detailFlush)
-	case u.needsWhole(time.Now()): // it goes on being held back
-	default:
-		rec.mode = teeing
-		rec.commit()
-	}
-}
-
-// Hijack gives the connection away; nothing is stored. Where the client's writer cannot, nothing has happened.
+// Hijack gives the connection away; nothing is stored. A header that was written goes out before, as with net/http: it may be the
+// 101 of a POST. Where the client's writer cannot, and there is none, nothing has happened.
 func (rec *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	u := rec.u
 	u.using.Lock()
 	defer u.using.Unlock()
+	if rec.mode == holding && rec.w != nil {
+		rec.stream(detailHijack)
+	}
 	if rec.w == nil || rec.mode == dropping || u.owner.Load() == ownerGone {
 		return nil, nil, http.ErrNotSupported
 	}
 	conn, rw, err := http.NewResponseController(rec.w).Hijack()
 	if err == nil {
 		u.owner.Store(ownerRun)
-		u.refuse(detailHijack)
+		if rec.mode != streaming {
+			u.refuse(detailHijack)
+		}
+		if rec.status == 0 {
+			rec.status = http.StatusSwitchingProtocols
+		}
 		u.handOver()
 		rec.mode = streaming
 		rec.body = nil
-		rec.status = http.StatusSwitchingProtocols
 	}
 	return conn, rw, err
 }

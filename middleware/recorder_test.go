@@ -249,7 +249,6 @@ func TestHijack(t *testing.T) {
 	for name, before := range map[string]func(http.ResponseWriter){
 		"at once":        func(http.ResponseWriter) {},
 		"after a field":  func(w http.ResponseWriter) { w.Header().Set("Set-Cookie", "a=b") },
-		"after holding":  func(w http.ResponseWriter) { _, _ = io.WriteString(w, "held") },
 		"after one 103":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) },
 		"after deadline": func(w http.ResponseWriter) { _ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) },
 	} {

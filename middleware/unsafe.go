@@ -45,7 +45,7 @@ func (x *exchange) runUnsafe() {
 		u.rec.WriteHeader(http.StatusOK)
 	}
 	if u.rec.mode == holding {
-		u.rec.commit()
+		u.rec.commitHeld()
 		return
 	}
 	u.invalidate() // again: the handler went on after its header
