@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -83,4 +84,42 @@ func TestHeldHeaderIsFinal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestInvalidStatusOfAWrite: a status that net/http refuses is refused while the handler runs, not when what is held back goes out.
+func TestInvalidStatusOfAWrite(t *testing.T) {
+	for _, status := range []int{0, 99, 1000} {
+		h := newTestCache(t, Options{}).Invalidates()(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			defer func() { http.Error(w, fmt.Sprint(recover()), http.StatusInternalServerError) }()
+			w.WriteHeader(status)
+		}))
+		got := exchangeText(dial(t, serve(t, h)).post("/"))
+		if want := fmt.Sprintf("invalid WriteHeader code %d\n", status); got.status != http.StatusInternalServerError || got.body != want {
+			t.Errorf("%d: got %+v", status, got)
+		}
+	}
+}
+
+// TestErrorBehindHeader: a response that its handler gave up behind its header is for its own client. One who waits takes over,
+// and a refresh that fails so keeps what is stored.
+func TestErrorBehindHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		o.answer = func(w http.ResponseWriter, r *http.Request) {
+			if n := o.runs.Load(); n == 1 || n == 3 {
+				failsHalfway(w, r)
+				return
+			}
+			_, _ = io.WriteString(w, "hello")
+		}
+		h := newTestCache(t, Options{}).For(time.Minute, Stale(time.Hour))(o)
+		expect(t, get(t, h, "/"), http.StatusOK, "helno more\n", "Cache-Status", "larder; fwd=uri-miss; detail=error")
+		expect(t, get(t, h, "/"), http.StatusOK, "hello", "X-Cache", "Miss")
+		time.Sleep(2 * time.Minute)
+		for range 2 {
+			expect(t, get(t, h, "/"), http.StatusOK, "hello", "X-Cache", "Hit")
+			synctest.Wait()
+		}
+		o.ran(t, 3)
+	})
 }

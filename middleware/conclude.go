@@ -61,7 +61,7 @@ func (u *run) keep(late bool) {
 		why = detailBudget
 	}
 	if why != "" {
-		if why == detailTimeout || why == detailIncomplete {
+		if inconclusive(why) {
 			u.fail(why, u.outcome)
 			return
 		}
@@ -78,12 +78,19 @@ func (u *run) keep(late bool) {
 	}
 }
 
+// inconclusive reports whether a response was not stored since its run failed, which says nothing of the next one.
+func inconclusive(why string) bool {
+	return why == detailTimeout || why == detailIncomplete || why == detailError
+}
+
 // shortcoming says what the finished response lacks to be stored (RFC 9111 §3.3).
 func (u *run) shortcoming(late bool, skip string) string {
 	rec := &u.rec
 	switch {
 	case late:
 		return detailTimeout
+	case rec.broken:
+		return detailError
 	case rec.declared >= 0 && int64(len(rec.body)) != rec.declared && bodyAllowed(rec.status):
 		return detailIncomplete
 	case skip != "":

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"bufio"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -34,6 +35,7 @@ type recorder struct {
 	room     fieldRoom
 	declared int64 // Content-Length; -1: none
 	written  int64
+	broken   bool // the handler turned to an error behind its header
 }
 
 // Header returns the map that goes out: the fields that outer middlewares set are in it.
@@ -54,11 +56,15 @@ func (rec *recorder) committed() bool { return rec.mode == streaming || rec.mode
 // open reports whether the response is still to be decided on, or held back.
 func (rec *recorder) open() bool { return rec.mode == undecided || rec.mode == holding }
 
-// WriteHeader relays a 1xx at once and decides at a final status.
+// WriteHeader relays a 1xx at once and decides at a final status. A second one is superfluous, as in net/http, but where it is an
+// error it says that the body is not what it began as: a template that failed halfway, or a panic that was recovered from.
 func (rec *recorder) WriteHeader(status int) {
 	switch {
 	case rec.status != 0:
-		return // superfluous, as in net/http
+		rec.broken = rec.broken || status >= http.StatusBadRequest && status != rec.status
+		return
+	case status < 100 || status > 999: // net/http would say so only when what is held back goes out
+		panic(fmt.Sprintf("invalid WriteHeader code %v", status))
 	case status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols:
 		rec.inform(status)
 		return

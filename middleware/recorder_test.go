@@ -26,6 +26,8 @@ func TestRecorderIsTransparent(t *testing.T) {
 		"implicit 200":         {says("hello"), true, ""},
 		"header only":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, true, ""},
 		"superfluous header":   {superfluous, true, ""},
+		"error behind header":  {failsHalfway, false, detailError},
+		"invalid status":       {invalidStatus, false, "status"},
 		"fields after header":  {fieldsAfterHeader, true, ""},
 		"body of 204":          {bodyOf204, true, ""},
 		"more than declared":   {moreThanDeclared, true, ""},
@@ -107,9 +109,23 @@ func exchangeText(c *wire) (s text) {
 
 func superfluous(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusOK)
-	w.WriteHeader(http.StatusTeapot)
+	w.WriteHeader(http.StatusNoContent)
 	_, _ = io.WriteString(w, "hello")
-	w.WriteHeader(http.StatusInternalServerError)
+	w.WriteHeader(http.StatusOK)
+}
+
+// failsHalfway is a handler whose template cannot be finished.
+func failsHalfway(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, "hel")
+	http.Error(w, "no more", http.StatusInternalServerError)
+}
+
+// invalidStatus is a handler that recovers from its own mistake.
+func invalidStatus(w http.ResponseWriter, _ *http.Request) {
+	defer func() {
+		http.Error(w, fmt.Sprint(recover()), http.StatusInternalServerError)
+	}()
+	w.WriteHeader(1000)
 }
 
 func fieldsAfterHeader(w http.ResponseWriter, r *http.Request) {

@@ -100,7 +100,7 @@ func (x *exchange) early(s *response) bool {
 
 // failed reports whether the handler's answer says nothing about what is stored.
 func (u *run) failed() bool {
-	return u.outcome == outStale || u.rec.status >= 500 || u.reason == detailTimeout || u.reason == detailIncomplete
+	return u.outcome == outStale || u.rec.status >= 500 || inconclusive(u.reason)
 }
 
 // settle ends a refresh: a panic is logged and goes no further, a failure keeps the response and backs off, and an answer that
