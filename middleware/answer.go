@@ -145,10 +145,14 @@ func (x *exchange) serveStale(s *response, handlerStatus int, why string) {
 	x.serve(s, reply{status: status.list()}, time.Now())
 }
 
-// gone answers a client whose own context has ended: it is not there any more, or an outer middleware answers for it. The
-// status only keeps an implicit 200 from passing for an answer.
+// gone answers a client whose own context has ended: it is not there any more, or an outer middleware answers for it, as after a
+// time-out of its own with 504. The status only keeps an implicit 200 from passing for an answer.
 func (x *exchange) gone() {
-	x.w.WriteHeader(http.StatusServiceUnavailable)
+	status := http.StatusServiceUnavailable
+	if errors.Is(x.r.Context().Err(), context.DeadlineExceeded) {
+		status = http.StatusGatewayTimeout
+	}
+	x.w.WriteHeader(status)
 }
 
 // awaitStore waits a moment for the remote tier. The client has its response, or will get it with the end of the handler.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
 )
 
 // TestFillTimeout: what a handler may do about the end of its time, and what its client gets.
@@ -75,6 +77,23 @@ func TestTimeoutOfALeader(t *testing.T) {
 		crowd(50, func(int) { expect(t, get(t, h, "/"), http.StatusOK, "hello") }).Wait()
 		leader.Wait()
 		o.ran(t, 2)
+	})
+}
+
+// TestDeadlineOfAnOuterMiddleware: it ends a wait, with the status of a time-out, but not the run.
+func TestDeadlineOfAnOuterMiddleware(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{answer: func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(2 * time.Second)
+			_, _ = io.WriteString(w, "hello")
+		}}
+		h := chimiddleware.Timeout(time.Second)(newTestCache(t, Options{}).For(time.Minute)(o))
+		leader := crowd(1, func(int) { expect(t, get(t, h, "/"), http.StatusOK, "hello") })
+		synctest.Wait()
+		expect(t, get(t, h, "/"), http.StatusGatewayTimeout, "")
+		leader.Wait()
+		expect(t, get(t, h, "/"), http.StatusOK, "hello", "X-Cache", "Hit")
+		o.ran(t, 1)
 	})
 }
 
