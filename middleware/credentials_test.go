@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -231,5 +232,36 @@ func TestCredentialsUnderFromHeaders(t *testing.T) {
 		if got := ask(t, h, "/", tt.field, "Say: "+tt.say); got.hit() != tt.hit {
 			t.Errorf("%s, %s: hit %t", tt.field, tt.say, got.hit())
 		}
+	}
+}
+
+// TestNewcomers: a middleware against CSRF, which is outside of the cache, gives each new client a cookie and its handler the token.
+func TestNewcomers(t *testing.T) {
+	type key struct{}
+	for name, tt := range map[string]struct {
+		wrap   func(c *larder.Cache) func(http.Handler) http.Handler
+		stored bool
+	}{
+		"For":         {func(c *larder.Cache) func(http.Handler) http.Handler { return c.OneHour() }, false},
+		"Public":      {func(c *larder.Cache) func(http.Handler) http.Handler { return c.OneHour(larder.Public()) }, true},
+		"Cookies":     {func(c *larder.Cache) func(http.Handler) http.Handler { return c.OneHour(larder.Cookies("theme")) }, true},
+		"FromHeaders": {func(c *larder.Cache) func(http.Handler) http.Handler { return c.FromHeaders() }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page := tt.wrap(openCache(t, larder.Options{}))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				write(w, r.Context().Value(key{}).(string))
+			}))
+			guard := func(token string) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					http.SetCookie(w, &http.Cookie{Name: "csrf", Value: token})
+					page.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, token)))
+				})
+			}
+			ask(t, guard("alice"), "/")
+			if got := ask(t, guard("bob"), "/"); got.hit() != tt.stored || !tt.stored && got.body != "bob" {
+				t.Errorf("got %v", got)
+			}
+		})
 	}
 }

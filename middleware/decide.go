@@ -68,6 +68,9 @@ func (u *run) refusal() string {
 	if skip != "" {
 		return skip
 	}
+	if u.newcomer() {
+		return string(policy.ReasonSetCookie)
+	}
 	if u.rec.declared > u.rt.c.opt.MaxBodyBytes {
 		return detailBodySize
 	}
@@ -77,6 +80,14 @@ func (u *run) refusal() string {
 	}
 	u.unstored = policy.Unstored(h, u.rt.c.opt.Targets...)
 	return u.agree(h, ttl)
+}
+
+// newcomer reports whether an outer middleware gives this client a cookie, on a route that is strict about cookies. It is not part
+// of the response, but the body may be: what guards against CSRF puts the token of the cookie into its forms.
+func (u *run) newcomer() bool {
+	r := &u.rt.rules
+	vouched := r.fromHeaders || r.public || r.user != nil || r.hasCookies || r.storeCookies
+	return !vouched && hasField(u.outer, "Set-Cookie")
 }
 
 // agree works out the terms on which a response with these fields is stored.

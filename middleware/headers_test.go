@@ -305,7 +305,7 @@ func TestFieldsOfOuterMiddlewares(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				cached := openCache(t, larder.Options{}).OneHour()(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				cached := openCache(t, larder.Options{}).OneHour(larder.Public())(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 					tt.handler(w.Header())
 					write(w, "hello")
 				}))
