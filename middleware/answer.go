@@ -54,6 +54,7 @@ func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
 // handler's time is up.
 func (x *exchange) leadBesideStale(u *run) {
 	u.rec.header, u.separate = x.w.Header().Clone(), true
+	u.outer = outerFields(u.rec.header) // which are told from the handler's by their slices
 	u.prepare(true)
 	var panicked any
 	done := make(chan struct{})
