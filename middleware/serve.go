@@ -136,6 +136,9 @@ func (x *exchange) collapse(s *response, fwd string) {
 				x.late(s, fwd)
 				return
 			}
+			if x.state(s) == invalidation.Invalid { // of another target, or for others: nothing to validate or to fall back on
+				s = nil
+			}
 		case refused:
 			x.alone(s, fwd, "")
 			return
