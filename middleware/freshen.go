@@ -38,16 +38,22 @@ func (u *run) freshen() {
 		u.outcome = outRepeat
 		return
 	}
-	u.update(policy.Freshen(old, update, u.rt.c.opt.Targets...))
+	u.update(update)
 }
 
-// update stores the response that is there again, with these fields.
-func (u *run) update(merged http.Header) {
+// update stores the response that is there again, with the fields of an answer that has no content. To a request with credentials
+// that answer needs a consent of its own: what it adds may be for one user.
+func (u *run) update(update http.Header) {
+	targets := u.rt.c.opt.Targets
+	merged := policy.Freshen(header(u.stale.Fields), update, targets...)
 	u.rec.status = u.stale.Status
 	ttl, skip, tags := u.said.read()
 	why := u.agree(merged, ttl)
-	if skip != "" {
+	switch {
+	case skip != "":
 		why = skip
+	case why == "" && !policy.Shareable(update, targets):
+		why = u.guarded
 	}
 	e := u.stale.Entry
 	e.Key, e.Fields, e.Position = "", sorted(merged, u.stale.Fields), u.note.Position

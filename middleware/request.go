@@ -40,6 +40,11 @@ func (rt *route) hides(h http.Header) bool {
 	return rt.hasCookies && len(h["Cookie"]) > 0
 }
 
+// hidesPart reports whether the handler of a fill does not see the whole query, or not all cookies.
+func (rt *route) hidesPart(r *http.Request) bool {
+	return rt.hasCookies && len(r.Header["Cookie"]) > 0 || rt.visibleQuery(r.URL.RawQuery) != r.URL.RawQuery
+}
+
 func hideQuery(r *http.Request, visible string) {
 	u := *r.URL
 	u.RawQuery = visible

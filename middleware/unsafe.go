@@ -117,16 +117,18 @@ func targetURL(r *http.Request) *url.URL {
 }
 
 // forwardHead lets the handler answer a HEAD that the store cannot. Its answer tells whether what is stored is still the
-// same: then it is freshened, else it goes (RFC 9111 §4.3.5).
+// same: then it is freshened, else it goes (RFC 9111 §4.3.5). What the handler answers to credentials, or to more than it is
+// shown in a fill, tells nothing about what is stored for everyone.
 func (x *exchange) forwardHead(s *response, fwd string) {
-	if s == nil {
+	if s == nil || x.guarded != "" || x.rt.hidesPart(x.r) {
 		x.pass(fwd, "")
 		return
 	}
 	u := x.newRun(nil, s, fwd)
 	u.purpose = toObserve
 	u.note = x.rt.c.log.Note()
-	x.rt.next.ServeHTTP(&u.rec, x.r)
+	u.said.open(x.r.Context(), x.rt.c)
+	x.rt.next.ServeHTTP(&u.rec, x.r.WithContext(context.WithValue(x.r.Context(), statementKey{}, &u.said)))
 	if u.rec.status != http.StatusOK {
 		return
 	}
@@ -135,5 +137,5 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 		x.rt.c.tiers.drop(s.Key)
 		return
 	}
-	u.update(policy.Freshen(old, head, x.rt.c.opt.Targets...))
+	u.update(head)
 }

@@ -140,6 +140,13 @@ func credentials(req *Request, rules *Rules, d *ResponseDirectives) Reason {
 	return ReasonCookie
 }
 
+// Shareable reports whether a response says that it may answer others than the request with credentials that it answers
+// (RFC 9111 §3.5).
+func Shareable(h http.Header, targets []string) bool {
+	d, _ := directivesOf(h, targets)
+	return d.shareable()
+}
+
 // storesCookie reports whether a Set-Cookie field would be stored; one that no-cache or private names never is.
 func storesCookie(h http.Header, d *ResponseDirectives) bool {
 	return len(h["Set-Cookie"]) > 0 && !d.withholds("Set-Cookie")
