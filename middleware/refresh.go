@@ -21,9 +21,16 @@ const (
 	refusedPause = 100 * time.Millisecond
 )
 
+// hitAndRefresh answers from the store, and has the handler see what outer middlewares had set before.
+func (x *exchange) hitAndRefresh(s *response) {
+	outer := x.w.Header().Clone()
+	x.hit(s)
+	x.refresh(s, outer)
+}
+
 // refresh has the handler answer anew in the background, once a key at a time. It is called before ServeHTTP returns, while the
-// request's context still holds what its owner put there.
-func (x *exchange) refresh(s *response) {
+// request's context still holds what its owner put there. The header becomes the run's.
+func (x *exchange) refresh(s *response, outer http.Header) {
 	c := x.rt.c
 	if x.arrived.UnixNano() < s.retryAt.Load() {
 		return
@@ -38,8 +45,8 @@ func (x *exchange) refresh(s *response) {
 		return
 	}
 	u := x.newRun(f, s, fwdStale)
-	u.purpose, u.asked, u.guarded = toRefresh, nil, "" // it is nobody's in particular, and bears no credentials
-	u.rec.w, u.rec.header, u.outer = nil, make(http.Header), nil
+	u.purpose, u.asked = toRefresh, nil // it is nobody's in particular, and bears no credentials, but outer middlewares may have told whose it is
+	u.rec.w, u.rec.header, u.outer = nil, outer, outerFields(outer)
 	u.prepare(true)
 	c.goBackground(func() {
 		defer c.refreshing.Add(-1)
@@ -112,7 +119,7 @@ func (u *run) settle(s *response) {
 	switch {
 	case u.result != nil && u.reason == "":
 		s.failures.Store(0)
-	case u.returned && !u.failed():
+	case u.returned && !u.failed() && u.guarded == "": // what one user gets shows nothing
 		u.rt.c.tiers.drop(s.Key)
 	default:
 		n := min(s.failures.Add(1)-1, 10)

@@ -83,8 +83,8 @@ func cookieText(c *http.Cookie) string {
 }
 
 // refreshRequest is the request of a refresh in the background, which is nobody's in particular: without credentials, unless
-// the entry is kept by them, and without the client's own wishes.
-func (rt *route) refreshRequest(ctx context.Context, r *http.Request) *http.Request {
+// the entry is kept by them, be it by the route's rules or by the selecting fields of its Vary, and without the client's own wishes.
+func (rt *route) refreshRequest(ctx context.Context, r *http.Request, selecting []string) *http.Request {
 	r = rt.fillRequest(ctx, r)
 	r.Header = r.Header.Clone()
 	delete(r.Header, "Cache-Control")
@@ -92,10 +92,10 @@ func (rt *route) refreshRequest(ctx context.Context, r *http.Request) *http.Requ
 	if rt.user != nil {
 		return r
 	}
-	if !contains(rt.headers, "Authorization") {
+	if !contains(rt.headers, "Authorization") && !contains(selecting, "Authorization") {
 		delete(r.Header, "Authorization")
 	}
-	if !rt.hasCookies {
+	if !rt.hasCookies && !contains(selecting, "Cookie") {
 		delete(r.Header, "Cookie")
 	}
 	return r

@@ -109,13 +109,21 @@ func (u *run) prepare(background bool) {
 	u.said.open(parent, u.rt.c)
 	u.ctx.begin(parent, &u.said, u.began.Add(u.rt.c.opt.FillTimeout))
 	if u.rec.w == nil {
-		u.req = u.rt.refreshRequest(&u.ctx, u.r)
+		u.req = u.rt.refreshRequest(&u.ctx, u.r, u.variesBy())
 	} else {
 		u.req = u.rt.fillRequest(&u.ctx, u.r)
 	}
 	if u.stale != nil {
 		u.addValidators()
 	}
+}
+
+// variesBy are the fields that select the response to be refreshed among its variants.
+func (u *run) variesBy() []string {
+	if v := u.rt.c.tiers.index([]byte(u.key)); v != nil {
+		return v.Names
+	}
+	return u.rt.selecting(u.stale)
 }
 
 // addValidators makes the request conditional on what is stored (RFC 9111 §4.3.1), with the handler's own validators only: of

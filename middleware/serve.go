@@ -40,15 +40,14 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, verdict, fwd := x.find()
 	switch verdict {
 	case policy.Fresh, policy.StaleAllowed:
-		x.hit(s)
 		if rt.ahead && x.early(s) {
-			x.refresh(s)
+			x.hitAndRefresh(s)
 			return
 		}
+		x.hit(s)
 		x.releaseValue()
 	case policy.StaleWhileRevalidate:
-		x.hit(s)
-		x.refresh(s)
+		x.hitAndRefresh(s)
 	default:
 		x.fill(s, fwd)
 	}
