@@ -70,7 +70,7 @@ func TestRefreshOfAVariant(t *testing.T) {
 // TestRefreshBehindOuterFields: what a refresh stores adds to the fields of outer middlewares, or deletes them, as what a fill does.
 func TestRefreshBehindOuterFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := dressed(newTestCache(t, Options{}).For(time.Second, Stale(time.Minute))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := dressed(newTestCache(t, Options{}).For(time.Second, Stale(time.Minute), Public())(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Add("Vary", "Accept")
 			w.Header().Del("X-Powered-By")
 			_, _ = io.WriteString(w, "hello")

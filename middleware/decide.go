@@ -95,7 +95,10 @@ func (u *run) agree(h http.Header, ttl time.Duration) string {
 	rules := u.rt.policy
 	rules.Override = ttl
 	terms, reason := policy.Store(
-		policy.Request{Method: http.MethodGet, Authorization: u.guarded == detailAuthorization, Credentials: u.guarded != ""},
+		policy.Request{
+			Method: http.MethodGet, Authorization: u.guarded == detailAuthorization, Certificate: u.guarded == detailCertificate,
+			Credentials: u.guarded != "",
+		},
 		policy.Response{Status: u.rec.status, Header: h, RequestTime: u.began, ResponseTime: u.responded},
 		rules)
 	if names, _ := policy.VaryNames(h["Vary"]); len(names) > maxSelecting {

@@ -23,7 +23,7 @@ func dressed(next http.Handler) http.Handler {
 func TestOuterFieldsOfARunBesideStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{answer: says("hello")}
-		h := dressed(newTestCache(t, Options{}).For(time.Second, StaleIfError(time.Hour))(o))
+		h := dressed(newTestCache(t, Options{}).For(time.Second, StaleIfError(time.Hour), Public())(o))
 		get(t, h, "/", "X-Who", "eve")
 		time.Sleep(2 * time.Second)
 		expect(t, get(t, h, "/", "X-Who", "ann"), http.StatusOK, "hello", "X-Cache", "Miss", "X-Request-Id", "ann", "Set-Cookie", "csrf=ann")

@@ -97,7 +97,7 @@ func PerUser(f func(*http.Request) string) Rule {
 	return func(r *rules) { r.user = f }
 }
 
-// Public is the author's word that credentials (Authorization) and cookies do not change the answer: requests that carry them
+// Public is the author's word that credentials (Authorization, certificates) and cookies do not change the answer: requests that carry them
 // are answered from the store, and their answers are stored for everyone.
 func Public() Rule { return func(r *rules) { r.public = true } }
 

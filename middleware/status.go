@@ -22,6 +22,7 @@ const (
 	detailBodySize      = "body-size"
 	detailBudget        = "budget"
 	detailCatchUp       = "read-your-writes"
+	detailCertificate   = "client-certificate"
 	detailCookie        = "cookie"
 	detailError         = "error"
 	detailFlush         = "flush"

@@ -9,7 +9,8 @@ import (
 type Request struct {
 	Method        string
 	Authorization bool // it has an Authorization field
-	Credentials   bool // it has Authorization or Cookie, on a route that is strict about both
+	Certificate   bool // it came with a certificate of the client
+	Credentials   bool // it has one of these or Cookie, on a route that is strict about all
 }
 
 // Response is a complete response as the handler gave it.
@@ -52,8 +53,9 @@ const (
 	ReasonSetCookie     Reason = "set-cookie"    // has a Set-Cookie field
 	ReasonVary          Reason = "vary"          // varies by *
 	ReasonAuthorization Reason = "authorization" // RFC 9111 §3.5
-	ReasonCookie        Reason = "cookie"        // the request had a Cookie field
-	ReasonExpired       Reason = "expired"       // stale from the start, and nothing could make use of it
+	ReasonCertificate   Reason = "client-certificate"
+	ReasonCookie        Reason = "cookie"  // the request had a Cookie field
+	ReasonExpired       Reason = "expired" // stale from the start, and nothing could make use of it
 )
 
 // Store decides whether a response may be stored, and on which terms it is reused (RFC 9111 §3, §4.2). That the
@@ -126,7 +128,7 @@ func refusal(req *Request, res *Response, rules *Rules, d *ResponseDirectives) R
 }
 
 // credentials says whether the request's credentials forbid to store the response. Under FromHeaders only
-// Authorization counts (RFC 9111 §3.5); otherwise Cookie does as well, since handlers answer it for one user.
+// Authorization counts (RFC 9111 §3.5); otherwise Cookie and certificates do as well, since handlers answer them for one user.
 func credentials(req *Request, rules *Rules, d *ResponseDirectives) Reason {
 	strict := req.Credentials && !rules.FromHeaders
 	switch {
@@ -134,6 +136,8 @@ func credentials(req *Request, rules *Rules, d *ResponseDirectives) Reason {
 		return ""
 	case req.Authorization:
 		return ReasonAuthorization
+	case req.Certificate:
+		return ReasonCertificate
 	case rules.KeyedCookies:
 		return ""
 	}
