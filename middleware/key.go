@@ -17,8 +17,11 @@ const maxKeyBytes = 16 << 10
 // two resources never share a key.
 func (rt *route) appendKey(dst []byte, r *http.Request) (key []byte, detail string) {
 	path := originalPath(r)
-	if !strings.HasPrefix(path, "/") {
+	switch {
+	case !strings.HasPrefix(path, "/"):
 		return dst, detailPath
+	case r.URL.User != nil: // credentials, or an error (RFC 9110 §4.2.4)
+		return dst, detailUserinfo
 	}
 	dst = append(dst, rt.keyPrefix...)
 	if rt.name == "" {
@@ -33,6 +36,9 @@ func (rt *route) appendKey(dst []byte, r *http.Request) (key []byte, detail stri
 	if rewritten(r, path) {
 		dst = append(separated(dst), "path:"...)
 		dst = keybuilder.AppendText(dst, r.URL.EscapedPath())
+	}
+	if scheme := rt.oddScheme(r); scheme != "" {
+		dst = keybuilder.AppendText(append(separated(dst), "scheme:"...), scheme)
 	}
 	if dst, detail = rt.appendParams(dst, r); detail != "" {
 		return dst, detail
@@ -92,6 +98,22 @@ func appendHost(dst []byte, r *http.Request) []byte {
 		}
 	}
 	return append(dst, host[start:]...)
+}
+
+// oddScheme returns the scheme of the target URI where the host does not say it: it is another one than the connection's, in
+// absolute-form or by the word of an outer middleware, or the host is left out, and TLS with it.
+func (rt *route) oddScheme(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	switch {
+	case r.URL.Scheme != "" && r.URL.Scheme != scheme:
+		return r.URL.Scheme
+	case rt.anyHost && r.TLS != nil:
+		return scheme
+	}
+	return ""
 }
 
 // oddInHost are the bytes of a host that do not go into a key as they are, and the colon.

@@ -38,6 +38,7 @@ const (
 	detailTrailer       = "trailer"
 	detailUpgrade       = "upgrade"
 	detailUser          = "user"
+	detailUserinfo      = "userinfo"
 )
 
 const cacheName = "larder"
