@@ -176,7 +176,7 @@ func (x *exchange) mayJoin(f *flight) bool {
 
 // Landings for one who waits: his own context ended, or he is to take over.
 const (
-	abandoned = failed + 1 + iota
+	abandoned = overtaken + 1 + iota
 	overdue
 )
 
@@ -205,13 +205,13 @@ func (x *exchange) wait(f *flight) landing {
 // accepts reports whether the response of a flight may answer an exchange that waited for it.
 func (x *exchange) accepts(f *flight) bool {
 	s := f.s
+	if s == nil {
+		return false
+	}
 	if v := x.rt.c.tiers.index(x.key); s.Key != string(x.key) && (v == nil || s.Key != string(x.variantKey(v.Names))) {
 		return false
 	}
-	if f.began.Before(x.arrived) {
-		return x.judge(s, x.arrived) == policy.Fresh
-	}
-	return x.mayReuse(s)
+	return x.judge(s, x.arrived) == policy.Fresh || s.stamp.BegunSince(x.arrived) && x.mayReuse(s)
 }
 
 // flightKey is the key of the request as far as it is known: with its variant where the key has variants.

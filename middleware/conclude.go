@@ -182,10 +182,11 @@ func (u *run) store(e *store.Entry) bool {
 	s := u.made.of(e)
 	origin := u.note.Origin()
 	s.stamp.Init(u.note.Position, origin, u.rt.selectors(u.made.selectors[:0], u.r, u.key, e))
+	names := u.rt.selecting(s)
 	if c.log.Usable(&s.stamp, u.began) != invalidation.Valid {
+		u.overtake(s, names)
 		return false
 	}
-	names := u.rt.selecting(s)
 	variant := func(names []string) string { return string(appendVariant([]byte(u.key), names, u.r)) }
 	validatable := s.lastModified != "" || !u.tagged && s.validatable() // a tag that we made is none to the handler
 	u.rec.body = nil                                                    // the stored form has it: a client that takes its time holds it once
@@ -199,6 +200,18 @@ func (u *run) store(e *store.Entry) bool {
 	}
 	u.land(shared, s)
 	return true
+}
+
+// overtake gives what was purged before it could be stored to those who wait and came before its handler began. While purges come
+// faster than the handler answers, everyone would otherwise wait in vain, and then run it himself. Of a response that varies, no
+// index says whose it is.
+func (u *run) overtake(s *response, names []string) {
+	if len(names) > 0 || u.rt.c.tiers.index([]byte(u.key)) != nil {
+		u.land(overtaken, nil)
+		return
+	}
+	s.Key = u.key
+	u.land(overtaken, s)
 }
 
 // selecting are the fields that select among the variants of a response's key: those of its Vary, but for what the key

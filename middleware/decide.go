@@ -117,7 +117,11 @@ func (u *run) refuse(why string) {
 	c := u.rt.c
 	c.stats.refusals.Add(1)
 	u.rt.note(u.r, "larder: not stored", why)
-	if u.rec.status >= 500 || u.guarded != "" {
+	switch {
+	case why == detailInvalidated:
+		u.land(overtaken, nil) // no effect where it has landed
+		return
+	case u.rec.status >= 500 || u.guarded != "":
 		u.land(failed, nil)
 		return
 	}

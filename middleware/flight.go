@@ -10,10 +10,11 @@ import (
 type landing uint8
 
 const (
-	inFlight landing = iota
-	shared           // its response is stored and may answer others
-	refused          // its answer may not be shared: everyone runs by himself
-	failed           // it panicked, failed or ran out of time: one waiter takes over
+	inFlight  landing = iota
+	shared            // its response is stored and may answer others
+	refused           // its answer may not be shared: everyone runs by himself
+	failed            // it panicked, failed or ran out of time: one waiter takes over
+	overtaken         // its response was purged meanwhile: it is for those who came before its handler began, and one of the others takes over
 )
 
 // takeover is how long a run may take before one of those who wait starts another beside it.
@@ -28,7 +29,7 @@ type flight struct {
 	runs   int           // under way
 	done   chan struct{} // closed when it lands; nil until somebody waits
 	how    landing
-	s      *response       // with shared
+	s      *response       // with shared; with overtaken too, or nil
 	saved  <-chan struct{} // likewise; closed when the remote tier has the response
 }
 
@@ -81,7 +82,7 @@ func (fs *flights) land(f *flight, how landing, s *response, saved <-chan struct
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	f.runs--
-	if f.how != inFlight || how == failed && f.runs > 0 {
+	if f.how != inFlight || how >= failed && f.runs > 0 {
 		return
 	}
 	f.how, f.s, f.saved = how, s, saved

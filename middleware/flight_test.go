@@ -331,3 +331,35 @@ func TestPurgeDuringFlight(t *testing.T) {
 		expect(t, get(t, h, "/"), http.StatusOK, "new")
 	})
 }
+
+// TestPurgeIsNoStampede: those who waited for what a purge overtook share the next run, and so do those who come later. While
+// purges come faster than the handler answers, each gets the first answer that was begun after it came.
+func TestPurgeIsNoStampede(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{answer: slowly(says("hello"))}
+		cache := newTestCache(t, Options{})
+		h := cache.For(time.Minute)(o)
+		purge := func() {
+			time.Sleep(slow / 2)
+			if err := cache.Invalidate(t.Context(), Path("/")); err != nil {
+				t.Error(err)
+			}
+		}
+		began := time.Now()
+		early := crowd(100, func(int) { expect(t, get(t, h, "/"), http.StatusOK, "hello") })
+		purge()
+		late := crowd(100, func(int) { expect(t, get(t, h, "/"), http.StatusOK, "hello", "Cache-Status", "larder; fwd=uri-miss") })
+		synctest.Wait()
+		time.Sleep(slow / 2) // the second run begins
+		purge()
+		early.Wait()
+		late.Wait()
+		o.ran(t, 2)
+		if took := time.Since(began); took != 2*slow {
+			t.Errorf("took %v", took)
+		}
+		crowd(100, func(int) { get(t, h, "/") }).Wait()
+		o.ran(t, 3)
+		expect(t, get(t, h, "/"), http.StatusOK, "hello", "X-Cache", "Hit")
+	})
+}

@@ -114,25 +114,25 @@ func (x *exchange) alone(s *response, fwd, detail string) {
 func (x *exchange) collapse(s *response, fwd string) {
 	c := x.rt.c
 	for range maxFailedFlights {
-		f, leads := c.flights.join(alias(x.flightKey()), x.arrived, x.mayJoin)
+		f, leads := c.flights.join(alias(x.flightKey()), x.present(), x.mayJoin)
 		if leads {
 			if there := x.recall(); x.judge(there, x.arrived) == policy.Fresh { // it landed since this request looked
 				c.flights.land(f, shared, there, nil)
-				x.late(there, fwd)
+				x.late(there, fwd, true)
 				return
 			}
 			x.leadFleet(f, s, fwd)
 			return
 		}
-		switch x.wait(f) {
-		case shared:
+		switch how := x.wait(f); how {
+		case shared, overtaken:
 			if x.accepts(f) {
-				x.late(f.s, fwd)
+				x.late(f.s, fwd, how == shared)
 				return
 			}
 			var v policy.Verdict
 			if s, v, _ = x.find(); v == policy.Fresh {
-				x.late(s, fwd)
+				x.late(s, fwd, true)
 				return
 			}
 			if x.state(s) == invalidation.Invalid { // of another target, or for others: nothing to validate or to fall back on
@@ -151,12 +151,20 @@ func (x *exchange) collapse(s *response, fwd string) {
 	x.lead(nil, s, fwd)
 }
 
-// late answers a request that missed with what has been stored since: a hit, unless it waited for that.
-func (x *exchange) late(s *response, fwd string) {
+// present is when a flight of this request would begin: it has arrived just now, unless it has waited for another one.
+func (x *exchange) present() time.Time {
+	if x.waited {
+		return time.Now()
+	}
+	return x.arrived
+}
+
+// late answers a request that missed with what there is since: a hit, unless it waited for that.
+func (x *exchange) late(s *response, fwd string, stored bool) {
 	if !x.waited {
 		x.rt.c.stats.misses.Add(-1)
 		x.hit(s)
 		return
 	}
-	x.serve(s, reply{status: cacheStatus{fwd: fwd, collapsed: true, stored: true}.list()}, time.Now())
+	x.serve(s, reply{status: cacheStatus{fwd: fwd, collapsed: true, stored: stored}.list()}, time.Now())
 }

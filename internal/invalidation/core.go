@@ -104,7 +104,7 @@ func (c *core) joinable(began, a instant) bool { return c.fresh(a, *c.heard.Load
 
 // shareable says whether a waiter may take a flight's response.
 func (c *core) shareable(s *Stamp, a instant) bool {
-	return s.here && s.began.mono >= a.mono || c.usable(s, a) == Valid
+	return s.begunSince(a) || c.usable(s, a) == Valid
 }
 
 // step lets a test interleave another goroutine's work.

@@ -97,10 +97,6 @@ func (l *Log) Note() Note { return l.core.note(time.Now()) }
 // Usable judges a stored response for a request that arrived at a time with a monotonic reading. It neither waits nor allocates.
 func (l *Log) Usable(s *Stamp, arrived time.Time) State { return l.core.usable(s, at(arrived)) }
 
-// Shareable says whether a request that waited for a flight may take its response, which got the stamp s: if the handler began after the
-// request arrived, whatever was invalidated meanwhile, else if the response is still valid.
-func (l *Log) Shareable(s *Stamp, arrived time.Time) bool { return l.core.shareable(s, at(arrived)) }
-
 // JoinAllowed says whether a request may wait for a flight whose handler began at the given time. If not it looks into memory again and
 // starts a flight of its own.
 func (l *Log) JoinAllowed(began, arrived time.Time) bool {

@@ -61,6 +61,12 @@ func (s *Stamp) Init(p Position, o Origin, selectors []Selector) {
 	}
 }
 
+// BegunSince says whether the handler began in this process after a request had arrived. Then the response is good for that request,
+// whatever was invalidated meanwhile.
+func (s *Stamp) BegunSince(arrived time.Time) bool { return s.begunSince(at(arrived)) }
+
+func (s *Stamp) begunSince(a instant) bool { return s.here && s.began.mono >= a.mono }
+
 const stateBits = 2
 
 // recall returns the last judgement if it was made at this version.
