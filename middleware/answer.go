@@ -53,8 +53,7 @@ func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
 // leadBesideStale runs the handler in a goroutine of its own, so that the client can be given the stale response as soon as the
 // handler's time is up.
 func (x *exchange) leadBesideStale(u *run) {
-	u.rec.header, u.separate = x.w.Header().Clone(), true
-	u.outer = outerFields(u.rec.header) // which are told from the handler's by their slices
+	u.rec.header, u.separate = apart(x.w.Header()), true
 	u.prepare(true)
 	var panicked any
 	done := make(chan struct{})
@@ -110,7 +109,7 @@ func (x *exchange) answer(u *run) {
 			maps.Copy(h, u.rec.header) // trailers
 		}
 	case outStored:
-		restore(h, u.rec.fields)
+		rewind(h, u.rec.fields)
 		status.stored = true
 		x.serve(u.result, reply{filled: true, status: status.list()}, time.Unix(0, u.result.Terms.ResponseTime))
 		x.awaitStore(u.saved)
@@ -126,7 +125,7 @@ func (x *exchange) answer(u *run) {
 		restore(h, u.outer)
 		http.Error(x.w, http.StatusText(http.StatusGatewayTimeout), http.StatusGatewayTimeout)
 	default:
-		restore(h, u.rec.fields)
+		rewind(h, u.rec.fields)
 		if u.separate {
 			copyTrailers(h, u.rec.header)
 		}

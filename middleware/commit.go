@@ -43,7 +43,7 @@ func (rec *recorder) commitHeld() {
 			}
 		}
 	}
-	restore(rec.header, rec.fields)
+	rewind(rec.header, rec.fields)
 	rec.commit()
 	maps.Copy(rec.header, late)
 }

@@ -66,6 +66,19 @@ func restore(h http.Header, fields []store.Field) {
 	}
 }
 
+// rewind is restore for what a handler has written. Fields that are the same keep their slices, by which own tells those of outer
+// middlewares: what were taken for the handler's would be stored, and go to other clients.
+func rewind(h http.Header, fields []store.Field) {
+	maps.DeleteFunc(h, func(name string, _ []string) bool {
+		return !strings.HasPrefix(name, http.TrailerPrefix) && !hasField(fields, name)
+	})
+	for _, f := range fields {
+		if now, there := h[f.Name]; !there || !slices.Equal(now, f.Values) {
+			h[f.Name] = f.Values
+		}
+	}
+}
+
 // copyTrailers copies the trailers that were set without an announcement.
 func copyTrailers(to, from http.Header) {
 	for name, values := range from {
@@ -86,6 +99,16 @@ func outerFields(h http.Header) []store.Field {
 		fields = append(fields, store.Field{Name: http.CanonicalHeaderKey(name), Values: values})
 	}
 	return fields
+}
+
+// apart copies a header for a handler that may go on when its client has been answered. It keeps the slices, likewise, but leaves no
+// room to append to them.
+func apart(h http.Header) http.Header {
+	own := make(http.Header, len(h))
+	for name, values := range h {
+		own[name] = slices.Clip(values)
+	}
+	return own
 }
 
 // own returns which part of a field the handler set itself: nothing, what it added, or all of it.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -333,6 +334,41 @@ func TestFieldsOfOuterMiddlewares(t *testing.T) {
 	}
 }
 
+// TestFieldsOfOuterMiddlewaresGoToNobodyElse, whichever way the handler's response took to its client.
+func TestFieldsOfOuterMiddlewaresGoToNobodyElse(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer func(w http.ResponseWriter)
+		again  bool // the response is stale the first time, and may stand in for an error
+	}{
+		{"held back", func(http.ResponseWriter) {}, false},
+		{"flushed", func(w http.ResponseWriter) { w.(http.Flusher).Flush() }, false},
+		{"flushed behind some of the body", func(w http.ResponseWriter) { write(w, "well, "); w.(http.Flusher).Flush() }, false},
+		{"beside a stale response", func(http.ResponseWriter) {}, true},
+		{"informed beside a stale response", func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) }, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				cached := openCache(t, larder.Options{}).FromHeaders()(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=60, stale-if-error=600")
+					tt.answer(w)
+					write(w, "hello")
+				}))
+				for i, user := range []string{"alice", "bob", "carol"} {
+					got := ask(t, outside(cached, func(h http.Header) { h.Set("Set-Cookie", "session="+user); h.Set("X-Outer", user) }), "/")
+					expectFields(t, got, "Set-Cookie: session="+user, "X-Outer: "+user)
+					if got.hit() == (i == 0 || tt.again && i == 1) {
+						t.Errorf("%s: %v", user, got)
+					}
+					if tt.again && i == 0 {
+						time.Sleep(2 * time.Minute)
+					}
+				}
+			})
+		})
+	}
+}
+
 // joined is all fields of two headers.
 func joined(a, b http.Header) http.Header {
 	all := maps.Clone(a)
@@ -354,5 +390,19 @@ func TestHitsLeaveTheStoredFieldsAlone(t *testing.T) {
 		ask(t, spoiling, "/")
 		expectFields(t, ask(t, cached, "/"), "Vary: Origin | Accept", "Link: </a>", "X-Cache: Hit", "Cache-Control: max-age=3600",
 			"Cache-Status: larder; hit; ttl=3600")
+	}
+}
+
+// TestFieldsSetTooLate: what a handler sets behind its header does not go out, as without the cache, though the response of a write
+// is held back.
+func TestFieldsSetTooLate(t *testing.T) {
+	h := openCache(t, larder.Options{}).Invalidates()(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusCreated)
+		w.Header().Set("Location", "/late")
+	}))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	if got := w.Header().Get("Location"); w.Code != http.StatusCreated || got != "" {
+		t.Errorf("status %d, Location %q", w.Code, got)
 	}
 }

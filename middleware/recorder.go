@@ -86,7 +86,7 @@ func (rec *recorder) inform(status int) {
 		return
 	}
 	if rec.u.separate {
-		restore(rec.w.Header(), snapshot(rec.header))
+		rewind(rec.w.Header(), snapshot(rec.header))
 	}
 	rec.w.WriteHeader(status)
 }

@@ -233,6 +233,6 @@ func (u *run) dress() {
 	}
 	status.addTo(h)
 	if u.separate {
-		restore(u.rec.w.Header(), snapshot(h))
+		rewind(u.rec.w.Header(), snapshot(h))
 	}
 }
