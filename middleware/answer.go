@@ -67,7 +67,7 @@ func (x *exchange) leadBesideStale(u *run) {
 	case <-u.ctx.Done(): // also when the run has ended, in which case it has an answer
 		if errors.Is(u.ctx.Err(), context.DeadlineExceeded) && u.abandon() {
 			restore(x.w.Header(), u.outer)
-			x.serveStale(u.stale, 0, detailTimeout)
+			x.standIn(u)
 			return
 		}
 		<-done
@@ -81,14 +81,27 @@ func (x *exchange) leadBesideStale(u *run) {
 	switch {
 	case u.returned:
 		x.answer(u)
-	case !u.rec.committed():
+	case !u.rec.committed() && u.mayFallBack(time.Now()):
 		restore(x.w.Header(), u.outer)
 		x.serveStale(u.stale, 0, detailError)
 	case panicked == nil:
 		runtime.Goexit() // as the handler did
-	default: // it has begun to stream: the panic is its client's
+	default: // it has begun to stream, or nothing stands in for it any more: the panic is its client's
 		panic(panicked)
 	}
+}
+
+// standIn answers in the place of a handler that is out of time: with the stale response, unless that was purged meanwhile.
+func (x *exchange) standIn(u *run) {
+	if !u.mayFallBack(time.Now()) {
+		x.timedOut()
+		return
+	}
+	x.serveStale(u.stale, 0, detailTimeout)
+}
+
+func (x *exchange) timedOut() {
+	http.Error(x.w, http.StatusText(http.StatusGatewayTimeout), http.StatusGatewayTimeout)
 }
 
 // recovered logs a panic with its stack, where the stack would be lost.
@@ -123,7 +136,7 @@ func (x *exchange) answer(u *run) {
 		x.serveStale(u.stale, u.rec.status, u.reason)
 	case outTimeout:
 		restore(h, u.outer)
-		http.Error(x.w, http.StatusText(http.StatusGatewayTimeout), http.StatusGatewayTimeout)
+		x.timedOut()
 	default:
 		rewind(h, u.rec.fields)
 		if u.separate {

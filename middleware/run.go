@@ -162,6 +162,9 @@ func (u *run) do() {
 func (u *run) attempt() {
 	u.note = u.rt.c.log.Note()
 	u.returned = false
+	if u.validating && u.rt.c.log.Usable(&u.stale.stamp, u.began) == invalidation.Invalid {
+		u.forgetValidators() // it was purged since the request looked, and must not come back with a later position
+	}
 	u.rt.next.ServeHTTP(&u.rec, u.req)
 	u.returned = true
 	u.conclude()

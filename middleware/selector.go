@@ -75,7 +75,6 @@ func (c *Cache) append(ctx context.Context, soft bool, what []Selector) error {
 		records = append(records, invalidation.Record{Selector: s.selector(), Soft: soft})
 	}
 	c.stats.invalidations.Add(int64(len(records)))
-	c.awaitLog(ctx)
 	_, err := c.log.Append(ctx, records...)
 	return err
 }

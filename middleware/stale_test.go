@@ -217,3 +217,73 @@ func TestRecorderIsTransparentBesideStale(t *testing.T) {
 		})
 	}
 }
+
+// TestPurgedIsNoStandIn: a stale response that is purged while the handler runs no longer takes the place of its failure.
+func TestPurgedIsNoStandIn(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fail   func()
+		status int // 0: the panic goes on
+	}{
+		"panic":    {func() { panic(http.ErrAbortHandler) }, 0},
+		"time-out": {func() { time.Sleep(time.Minute) }, http.StatusGatewayTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cache := newTestCache(t, Options{})
+				h := cache.For(time.Minute, StaleIfError(time.Hour))(versions("", func(http.ResponseWriter, *http.Request) {
+					if err := cache.Invalidate(t.Context(), Path("/")); err != nil {
+						t.Error(err)
+					}
+					tt.fail()
+				}))
+				get(t, h, "/")
+				time.Sleep(2 * time.Minute)
+				w := httptest.NewRecorder()
+				defer func() {
+					if v := recover(); (v != nil) != (tt.status == 0) || v == nil && w.Code != tt.status {
+						t.Errorf("got %d %q, panic %v", w.Code, w.Body, v)
+					}
+					time.Sleep(time.Minute)
+				}()
+				h.ServeHTTP(w, request(t.Context(), "/"))
+			})
+		})
+	}
+}
+
+// TestPurgedIsNotValidated: a response that is purged while a request waits must not come back by a 304, whose Last-Modified tells
+// no more than the second, with a position behind the purge.
+func TestPurgedIsNotValidated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache := newTestCache(t, Options{})
+		var version atomic.Value
+		version.Store("old")
+		o := new(origin)
+		o.answer = func(w http.ResponseWriter, r *http.Request) {
+			if o.runs.Load() == 2 {
+				time.Sleep(slow)
+				panic(http.ErrAbortHandler)
+			}
+			w.Header().Set("Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT")
+			if r.Header.Get("If-Modified-Since") != "" {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			_, _ = io.WriteString(w, version.Load().(string))
+		}
+		h := cache.For(time.Minute)(o)
+		get(t, h, "/")
+		time.Sleep(2 * time.Minute)
+		waiters := crowd(2, func(int) {
+			defer func() { _ = recover() }()
+			get(t, h, "/")
+		})
+		synctest.Wait()
+		version.Store("new")
+		if err := cache.Invalidate(t.Context(), Path("/")); err != nil {
+			t.Fatal(err)
+		}
+		waiters.Wait()
+		expect(t, get(t, h, "/"), http.StatusOK, "new")
+	})
+}

@@ -91,7 +91,6 @@ func (u *run) changed() []invalidation.Selector {
 // purge appends selectors on behalf of a request that wrote.
 func (c *Cache) purge(ctx context.Context, selectors []invalidation.Selector) error {
 	c.stats.invalidations.Add(int64(len(selectors)))
-	c.awaitLog(ctx)
 	if !c.purges.admit(time.Now().Unix()) {
 		return c.purgeTogether(ctx, selectors)
 	}

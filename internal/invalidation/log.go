@@ -128,12 +128,23 @@ func (l *Log) append(ctx context.Context, records []Record) (Position, error) {
 		l.core.fail(p)
 		return Position{}, ErrUnreachable
 	}
+	l.await(ctx)
 	position, err := l.send(ctx, p)
 	if err != nil {
 		l.hurry()
 		return Position{}, fmt.Errorf("invalidation: append: %w", err)
 	}
 	return position, nil
+}
+
+// await gives the first reading of the log a moment, as a purge that is acknowledged before it would be appended twice.
+func (l *Log) await(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, l.config.Timeout)
+	defer cancel()
+	select {
+	case <-l.settled:
+	case <-ctx.Done():
+	}
 }
 
 // Wait returns true once the log was followed to p, and false when ctx ends first. A position that is not of the log, or beyond its head,

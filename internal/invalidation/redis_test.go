@@ -376,3 +376,26 @@ func TestNeverReachable(t *testing.T) {
 	server.Restart()
 	eventually(t, func() bool { return l.Note().Position.Generation != 0 })
 }
+
+// TestPurgeBeforeTheFirstRound: a purge counts from its call, also while the process waits for its first look at the log.
+func TestPurgeBeforeTheFirstRound(t *testing.T) {
+	server := redistest.Start(t)
+	server.Pause()
+	t.Cleanup(server.Resume)
+	l := open(t, Config{Client: server.Client(), Timeout: time.Minute, Lease: time.Hour})
+	stamp := l.Note().Stamp([]Selector{1 << 60})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := l.Append(ctx, Record{Selector: 1 << 60})
+		done <- err
+	}()
+	eventually(t, func() bool { return l.Usable(stamp, time.Now()) == Invalid })
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("appended to a log out of reach")
+	}
+	if n := l.Pending(); n != 1 {
+		t.Errorf("%d purges are pending", n)
+	}
+}
