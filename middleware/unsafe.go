@@ -126,15 +126,22 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 	u := x.newRun(nil, s, fwd)
 	u.purpose = toObserve
 	u.note = x.rt.c.log.Note()
+	if x.state(s) == invalidation.Invalid { // it was purged since, and must not come back with a later position
+		x.pass(fwd, "")
+		return
+	}
 	u.said.open(x.r.Context(), x.rt.c)
 	x.rt.next.ServeHTTP(&u.rec, x.r.WithContext(context.WithValue(x.r.Context(), statementKey{}, &u.said)))
 	if u.rec.status != http.StatusOK {
 		return
 	}
 	old, head := header(s.Fields), u.rec.own(u.outer)
-	if !policy.UpdatableByHead(old, head, int64(len(s.Body))) {
+	switch {
+	case !policy.UpdatableByHead(old, head, int64(len(s.Body))):
 		x.rt.c.tiers.drop(s.Key)
 		return
+	case !x.rt.fromHeaders && len(head["Etag"]) == 0 && len(head["Last-Modified"]) == 0:
+		return // nothing shows that the content is the same, and it is not the handler who gives it another lifetime
 	}
 	u.update(head)
 }
