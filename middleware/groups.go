@@ -10,22 +10,27 @@ import (
 
 // groupSelectors select an entry by the cache groups of its response (RFC 9875 §2), which belong to its origin, and by the
 // same names as tags.
-func groupSelectors(list []invalidation.Selector, r *http.Request, e *store.Entry) []invalidation.Selector {
+func (rt *route) groupSelectors(list []invalidation.Selector, r *http.Request, e *store.Entry) []invalidation.Selector {
 	for i := range e.Fields {
 		if e.Fields[i].Name != "Cache-Groups" {
 			continue
 		}
+		from := anyHost
+		if !rt.anyHost {
+			from = originOf(r)
+		}
 		for _, group := range policy.ParseGroups(e.Fields[i].Values) {
-			list = append(list, invalidation.Select(invalidation.Tag, group), invalidation.Select(invalidation.Tag, originGroup(r, group)))
+			list = append(list, invalidation.Select(invalidation.Tag, group), invalidation.Select(invalidation.Tag, originGroup(from, group)))
 		}
 	}
 	return list
 }
 
 // originGroup is a group's name among those of all origins; no tag has a NUL.
-func originGroup(r *http.Request, group string) string {
-	return string(appendHost(nil, r)) + "\x00" + group
-}
+func originGroup(origin, group string) string { return origin + "\x00" + group }
+
+// originOf is a request's, as keys have it.
+func originOf(r *http.Request) string { return string(appendHost(nil, r)) }
 
 // announce appends tags to the groups that a response already belongs to.
 func announce(h http.Header, tags []string) {

@@ -198,6 +198,27 @@ func TestGroupsBelongToAnOrigin(t *testing.T) {
 	s.expect(t, "http://a.example/items/1", "Hit")
 }
 
+// TestAnyHostBelongsToAll: what answers for every host goes with a purge or a write on any of them.
+func TestAnyHostBelongsToAll(t *testing.T) {
+	s := newShop(t, larder.Options{})
+	const here, there = "http://a.example", "http://b.example"
+	for name, purge := range map[string]func(){
+		"a group": func() { s.do(http.MethodPut, there+"/items/2", "X-Groups", `"shelf"`) },
+		"a path": func() {
+			if err := s.Invalidate(context.Background(), larder.Path("b.example/named/1")); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		s.do(http.MethodGet, here+"/named/1")
+		s.expect(t, here+"/named/1", "Hit")
+		purge()
+		if got := s.do(http.MethodGet, there+"/named/1").Header().Get("X-Cache"); got != "Miss" {
+			t.Errorf("%s: X-Cache %q", name, got)
+		}
+	}
+}
+
 // TestExpireIsSoft: an expired entry is served once more while it is refreshed.
 func TestExpireIsSoft(t *testing.T) {
 	s := newShop(t, larder.Options{})

@@ -190,5 +190,5 @@ func (rt *route) selectors(list []invalidation.Selector, r *http.Request, primar
 	for _, tag := range e.Tags {
 		list = append(list, invalidation.Select(invalidation.Tag, tag))
 	}
-	return groupSelectors(list, r, e)
+	return rt.groupSelectors(list, r, e)
 }

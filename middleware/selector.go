@@ -21,12 +21,21 @@ func (s Selector) selector() invalidation.Selector { return invalidation.Select(
 func Tag(name string) Selector { return Selector{invalidation.Tag, name} }
 
 // Path selects the entries of an escaped path, as in "/items/1", whatever their query, parameters and variants; with a host
-// before it, as in "shop.example/items/1", only those of that host.
+// before it, as in "shop.example/items/1", only those that answer for that host.
 func Path(path string) Selector {
 	if i := strings.IndexByte(path, '/'); i > 0 {
 		path = strings.ToLower(path[:i]) + path[i:]
 	}
 	return Selector{invalidation.Path, path}
+}
+
+// ofAnyHost selects what answers for the path of s on every host, where s is one of a certain host.
+func (s Selector) ofAnyHost() (Selector, bool) {
+	i := strings.IndexByte(s.value, '/')
+	if s.kind != invalidation.Path || i <= 0 {
+		return Selector{}, false
+	}
+	return Selector{s.kind, anyHost + s.value[i:]}, true
 }
 
 // Route selects the entries of a route by its Name or, without one, its route pattern as the router reports it.
@@ -73,6 +82,9 @@ func (c *Cache) append(ctx context.Context, soft bool, what []Selector) error {
 			return ErrNothingSelected
 		}
 		records = append(records, invalidation.Record{Selector: s.selector(), Soft: soft})
+		if of, ok := s.ofAnyHost(); ok {
+			records = append(records, invalidation.Record{Selector: of.selector(), Soft: soft})
+		}
 	}
 	c.stats.invalidations.Add(int64(len(records)))
 	_, err := c.log.Append(ctx, records...)

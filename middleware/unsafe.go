@@ -77,13 +77,13 @@ func (u *run) changed() []invalidation.Selector {
 	}
 	add(originalPath(u.r))
 	for _, pointed := range policy.InvalidationTargets(target, u.rec.header) {
-		add(pointed.EscapedPath())
+		add(or(pointed.EscapedPath(), "/"))
 	}
 	for _, template := range u.rt.writeTags {
 		list = append(list, Tag(expand(template, u.r)).selector())
 	}
 	for _, group := range policy.ParseGroups(u.rec.header["Cache-Group-Invalidation"]) {
-		list = append(list, Tag(originGroup(u.r, group)).selector())
+		list = append(list, Tag(originGroup(originOf(u.r), group)).selector(), Tag(originGroup(anyHost, group)).selector())
 	}
 	return list
 }
