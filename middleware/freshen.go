@@ -65,6 +65,7 @@ func (u *run) update(update http.Header) {
 			return
 		}
 		why = detailInvalidated
+		e.Fields = slices.Clone(e.Fields) // those who wait may have been given these
 	}
 	u.result = newResponse(&e)
 	u.refuse(why)
