@@ -75,7 +75,7 @@ func (u *run) refusal() string {
 		return detailBodySize
 	}
 	h := u.rec.header // as it is while the handler writes it
-	if len(u.outer) > 0 || u.rec.room.renamed {
+	if len(u.outer) > 0 {
 		h = u.rec.own(u.outer)
 	}
 	u.unstored = policy.Unstored(h, u.rt.c.opt.Targets...)

@@ -12,35 +12,19 @@ import (
 // fieldRoom holds the fields of a response in one piece with its run, as they were written and as they are stored. What is too
 // much for it goes elsewhere.
 type fieldRoom struct {
-	fields  [10]store.Field
-	texts   [8]string
-	used    []string // of texts
-	renamed bool     // the map had names that are not canonical
+	fields [10]store.Field
+	texts  [8]string
+	used   []string // of texts
 }
 
-// snapshot copies a header, so that what is done to the map later changes nothing. Names become canonical: net/http sends others as
-// they are, so a "set-cookie" that was put into the map by hand is one to the client, and must be one to us.
+// snapshot copies a header, so that what is done to the map later changes nothing.
 func (r *fieldRoom) snapshot(h http.Header) []store.Field {
 	fields := r.fields[:0]
 	r.used = r.texts[:0]
 	for name, values := range h {
-		if name != http.CanonicalHeaderKey(name) {
-			r.renamed = true
-			return r.snapshot(canonical(h))
-		}
 		fields = append(fields, store.Field{Name: name, Values: r.list(values...)})
 	}
 	return slices.Clip(fields)
-}
-
-// canonical returns the header with canonical names.
-func canonical(h http.Header) http.Header {
-	named := make(http.Header, len(h))
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		key := http.CanonicalHeaderKey(name)
-		named[key] = append(named[key], h[name]...)
-	}
-	return named
 }
 
 // rest is what is left for fields behind so many.
@@ -88,15 +72,27 @@ func copyTrailers(to, from http.Header) {
 	}
 }
 
+// canonicalise gives fields that were put into the map by hand the names that all else goes by: net/http sends them as they are, so
+// that a "set-cookie" is one to the client and must be one to us.
+func canonicalise(h http.Header) {
+	for name, values := range h {
+		if canonical := http.CanonicalHeaderKey(name); canonical != name {
+			delete(h, name)
+			h[canonical] = append(slices.Clip(h[canonical]), values...)
+		}
+	}
+}
+
 // outerFields are what outer middlewares had set before the handler ran. Their slices are kept as they are: a handler that sets
 // the same value anew is told apart by that.
 func outerFields(h http.Header) []store.Field {
 	if len(h) == 0 {
 		return nil
 	}
+	canonicalise(h)
 	fields := make([]store.Field, 0, len(h))
 	for name, values := range h {
-		fields = append(fields, store.Field{Name: http.CanonicalHeaderKey(name), Values: values})
+		fields = append(fields, store.Field{Name: name, Values: values})
 	}
 	return fields
 }

@@ -70,6 +70,7 @@ func (rec *recorder) WriteHeader(status int) {
 		return
 	}
 	rec.status = status
+	canonicalise(rec.header)
 	rec.declared = declaredLength(rec.header)
 	rec.fields = rec.room.snapshot(rec.header)
 	rec.mode = rec.u.decide()
