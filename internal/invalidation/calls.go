@@ -2,6 +2,8 @@ package invalidation
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -32,8 +34,7 @@ func call[T any](ctx context.Context, c *calls, d time.Duration, f func(context.
 	done := make(chan result[T], 1)
 	c.running.Go(func() {
 		defer func() { <-c.slots }()
-		value, err := f(ctx)
-		done <- result[T]{value, err}
+		done <- guard(ctx, f)
 	})
 	select {
 	case r := <-done:
@@ -41,4 +42,16 @@ func call[T any](ctx context.Context, c *calls, d time.Duration, f func(context.
 	case <-ctx.Done():
 		return none, ctx.Err()
 	}
+}
+
+// guard turns a panic into an error: on this goroutine it would end the process. go-redis panics on a length that no memory holds,
+// and hooks are the user's.
+func guard[T any](ctx context.Context, f func(context.Context) (T, error)) (r result[T]) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.err = fmt.Errorf("client panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	r.value, r.err = f(ctx)
+	return r
 }
