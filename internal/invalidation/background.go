@@ -103,18 +103,19 @@ func (l *Log) replaced() {
 	l.config.OnReset()
 }
 
-// repeat appends the purges that went wrong. Another error leaves them for the next round.
+// repeat appends the purges that went wrong. Another error leaves them for the next round. Nobody waits for it, so that it has as long
+// as a read: a log that answers reads but is slower than Timeout would get the same purges in each round, and settle none.
 func (l *Log) repeat() {
 	if p, ok := l.core.again(); ok {
-		if _, err := l.send(l.context, p); err == nil {
+		if _, err := l.send(l.context, p, max(l.period(), l.config.Timeout)); err == nil {
 			l.config.Logger.Info("overdue invalidations appended", "key", l.stream.key, "records", len(p.claims))
 		}
 	}
 }
 
-// send appends a purge and tells the core how that ended.
-func (l *Log) send(ctx context.Context, p purge) (Position, error) {
-	position, err := call(ctx, l.appends, l.config.Timeout, func(ctx context.Context) (Position, error) {
+// send appends a purge, for which it has d, and tells the core how that ended.
+func (l *Log) send(ctx context.Context, p purge, d time.Duration) (Position, error) {
+	position, err := call(ctx, l.appends, d, func(ctx context.Context) (Position, error) {
 		return l.stream.append(ctx, p.records(), p.broken)
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package invalidation
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,4 +46,28 @@ func TestPanickingClient(t *testing.T) {
 	}
 	panics.Store(false)
 	eventually(t, func() bool { return l.Pending() == 0 && l.Note().Position.Generation != 0 })
+}
+
+// TestSlowLog: where each append takes longer than a request may wait, a purge is settled behind it all the same, and appended twice
+// at most: each time again, it would throw away anew, in every process, what was stored since.
+func TestSlowLog(t *testing.T) {
+	server := redistest.Start(t)
+	client := server.Client()
+	client.AddHook(hook{func(cmd redis.Cmder) {
+		if strings.HasPrefix(cmd.Name(), "eval") {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}})
+	l := open(t, Config{Client: client, Timeout: 10 * time.Millisecond})
+	if !l.Wait(t.Context(), Position{}) {
+		t.Fatal("not followed")
+	}
+	before := server.Commands("xadd")
+	if _, err := l.Append(t.Context(), Record{Selector: All}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("append: %v", err)
+	}
+	eventually(t, func() bool { return l.Pending() == 0 })
+	if n := server.Commands("xadd") - before; n > 2 {
+		t.Errorf("appended %d times", n)
+	}
 }

@@ -129,7 +129,7 @@ func (l *Log) append(ctx context.Context, records []Record) (Position, error) {
 		return Position{}, ErrUnreachable
 	}
 	l.await(ctx)
-	position, err := l.send(ctx, p)
+	position, err := l.send(ctx, p, l.config.Timeout)
 	if err != nil {
 		l.hurry()
 		return Position{}, fmt.Errorf("invalidation: append: %w", err)
