@@ -36,6 +36,19 @@ func heeding(client redis.UniversalClient, limit time.Duration) executor {
 	return hooks
 }
 
+// prompt reports whether a call on a client that heeds contexts returns when its context ends. The user's own functions, which it calls
+// on the caller's goroutine to make a connection ready or to admit the call, may not: a CredentialsProvider that asks a service for a
+// token does not even get the context.
+func prompt(client redis.UniversalClient) bool {
+	c, ok := client.(*redis.Client)
+	if !ok {
+		return false
+	}
+	o := c.Options()
+	return o.OnConnect == nil && o.CredentialsProvider == nil && o.CredentialsProviderContext == nil &&
+		o.StreamingCredentialsProvider == nil && o.Limiter == nil
+}
+
 // passTo is a hook that has a client execute what comes.
 type passTo struct{ client *redis.Client }
 

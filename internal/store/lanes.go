@@ -46,7 +46,7 @@ func newLanes(client redis.UniversalClient, limit time.Duration) *lanes {
 	if limit > 0 {
 		l.hang = limit
 		if c := heeding(client, limit); c != nil {
-			l.client, l.prompt = c, true
+			l.client, l.prompt = c, prompt(client)
 		}
 	}
 	return l
