@@ -77,12 +77,16 @@ func New(o Options) (*Cache, error) {
 func (c *Cache) passive() bool { return c.opt.Disabled || c.closed.Load() }
 
 // awaitLog lets the first requests of a process wait until the log was read once: before that nothing that other processes
-// stored is usable, and what is stored has no position in the log.
+// stored is usable, and what is stored has no position in the log. Where the store does not answer, the log will not either, and
+// nobody waits for both.
 func (c *Cache) awaitLog(ctx context.Context) {
 	select {
 	case <-c.log.Settled():
 		return
 	default:
+	}
+	if r := c.tiers.remote; r != nil && r.down.Load()&readsDown != 0 {
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opt.StoreTimeout)
 	defer cancel()
