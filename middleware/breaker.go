@@ -3,7 +3,6 @@ package middleware
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +19,7 @@ const (
 type breaker struct {
 	*gobreaker.CircuitBreaker[struct{}]
 	bit    int32
-	failed *atomic.Pointer[strike] // the last one that counts
+	failed *atomic.Pointer[time.Time] // when the last failure that counts was known
 }
 
 const (
@@ -29,7 +28,7 @@ const (
 )
 
 func newBreaker(name string, bit int32) breaker {
-	return breaker{bit: bit, failed: new(atomic.Pointer[strike]), CircuitBreaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+	return breaker{bit: bit, failed: new(atomic.Pointer[time.Time]), CircuitBreaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         name,
 		Timeout:      breakerProbe,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
@@ -45,31 +44,22 @@ var (
 	errTogether = errors.New("larder: failed with others")
 )
 
-// strike is a failure that counts: what the call was about, and when it was known to have failed.
-type strike struct {
-	key string
-	at  time.Time
-}
-
-// verdict is what the breaker is told of a call. Calls about one key that are under way together fail together, and count once: in a
-// stampede all wait for one reply, and if that is late once, it would otherwise do for all that it takes to open the breaker.
-func (b breaker) verdict(key string, began time.Time, err error) error {
+// verdict is what the breaker is told of a call. Calls under way together fail together, and count once: one lost packet, or a pause of
+// Redis that is a little longer than the time-out, fails as many calls as there are requests, and would otherwise do for all that it
+// takes to open the breaker.
+func (b breaker) verdict(began time.Time, err error) error {
 	if err == nil || isMiss(err) || errors.Is(err, errImpatient) {
 		return err
 	}
-	for {
-		last := b.failed.Load()
-		if last != nil && last.key == key && began.Before(last.at) {
-			return errTogether
-		}
-		if b.failed.CompareAndSwap(last, &strike{strings.Clone(key), time.Now()}) {
-			return err
-		}
+	now, last := time.Now(), b.failed.Load()
+	if last != nil && began.Before(*last) || !b.failed.CompareAndSwap(last, &now) {
+		return errTogether
 	}
+	return err
 }
 
-// guard runs f, which is about a key, behind a breaker and keeps count of what comes of it.
-func (r *remote) guard(ctx context.Context, b breaker, key string, f func() error) (err error) {
+// guard runs f behind a breaker and keeps count of what comes of it.
+func (r *remote) guard(ctx context.Context, b breaker, f func() error) (err error) {
 	asked := false
 	_, refused := b.Execute(func() (struct{}, error) {
 		asked = true
@@ -77,7 +67,7 @@ func (r *remote) guard(ctx context.Context, b breaker, key string, f func() erro
 		if err = f(); err != nil && ctx.Err() != nil && time.Since(began) < r.patience {
 			err = errImpatient
 		}
-		return struct{}{}, b.verdict(key, began, err)
+		return struct{}{}, b.verdict(began, err)
 	})
 	if !asked {
 		return refused

@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// TestCallsFailTogether: what a stampede for one key waits for in vain is one failure of the store, however many wait for it. Three
-// such, one after the other, open the breaker, and so do three calls about different keys.
+// TestCallsFailTogether: what many calls wait for in vain at the same time is one failure of the store, however many they are and
+// whatever they are about. Three such, one after the other, open the breaker.
 func TestCallsFailTogether(t *testing.T) {
 	for _, test := range []struct {
 		name         string
 		keys, crowds int
 		leftAlone    bool
-		callsAtATime int
 	}{
-		{"one key", 1, breakerFailures - 1, false, 100},
-		{"one key, again and again", 1, breakerFailures, true, 100},
-		{"different keys", breakerFailures, 1, true, breakerFailures},
+		{"one key", 1, breakerFailures - 1, false},
+		{"one key, again and again", 1, breakerFailures, true},
+		{"different keys", 100, breakerFailures - 1, false},
+		{"different keys, again and again", 100, breakerFailures, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &fragile{takes: time.Second}
 				h := newTestCache(t, Options{Store: f, MemoryBytes: -1}).For(time.Hour)(&origin{answer: says("hello")})
 				for n := range test.crowds { // each for other pages, as what is to be stored is not asked for
-					crowd(test.callsAtATime, func(i int) { get(t, h, fmt.Sprintf("/%d/%d", n, i%test.keys)) }).Wait()
+					crowd(100, func(i int) { get(t, h, fmt.Sprintf("/%d/%d", n, i%test.keys)) }).Wait()
 				}
 				asked := f.gets.Load()
 				get(t, h, "/")

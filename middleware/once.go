@@ -51,7 +51,7 @@ func (l *lease) ask(ctx context.Context, how asks) (granted bool) {
 
 func (l *lease) guarded(ctx context.Context, how asks) (granted bool, err error) {
 	r := l.c.tiers.remote
-	err = r.guard(ctx, r.writes, l.key, func() (err error) {
+	err = r.guard(ctx, r.writes, func() (err error) {
 		granted, err = how(ctx, l.key, l.token, leaseTime)
 		return err
 	})
@@ -70,7 +70,7 @@ func (l *lease) release(saved <-chan struct{}) {
 		}
 		var awaited bool
 		r := l.c.tiers.remote
-		err := r.guard(ctx, r.writes, l.key, func() (err error) {
+		err := r.guard(ctx, r.writes, func() (err error) {
 			awaited, err = r.batches.Release(ctx, l.key, l.token)
 			return err
 		})

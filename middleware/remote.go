@@ -70,7 +70,7 @@ func newRemote(bytes store.Bytes, timeout time.Duration, memory int64, log *slog
 
 // get returns what is found under key: not if it is not there, or the store cannot be asked.
 func (r *remote) get(ctx context.Context, key string) (value []byte, found bool) {
-	found = r.ask(ctx, key, func() (err error) {
+	found = r.ask(ctx, func() (err error) {
 		value, err = r.bytes.Get(ctx, key)
 		return err
 	})
@@ -83,16 +83,16 @@ func (r *remote) read(ctx context.Context, key []byte) (v store.Value, found boo
 		v.Bytes, found = r.get(ctx, string(key))
 		return v, found
 	}
-	found = r.ask(ctx, alias(key), func() (err error) {
+	found = r.ask(ctx, func() (err error) {
 		v, err = r.batches.Read(ctx, alias(key))
 		return err
 	})
 	return v, found
 }
 
-// ask has get look up key unless that is pointless, and reports whether it was found.
-func (r *remote) ask(ctx context.Context, key string, get func() error) bool {
-	return ctx.Err() == nil && !r.closed.Load() && r.guard(ctx, r.reads, key, get) == nil
+// ask has get look something up unless that is pointless, and reports whether it was found.
+func (r *remote) ask(ctx context.Context, get func() error) bool {
+	return ctx.Err() == nil && !r.closed.Load() && r.guard(ctx, r.reads, get) == nil
 }
 
 // pending returns what is on its way to the store, so that the process hits at once on what it stored, and misses on what it
@@ -139,7 +139,7 @@ func (r *remote) enqueue(w *write) <-chan struct{} {
 
 func (r *remote) work() {
 	for list := r.next(nil); list != nil; list = r.next(list) {
-		err := r.guard(context.Background(), r.writes, list[0].key, func() error { return r.write(list) })
+		err := r.guard(context.Background(), r.writes, func() error { return r.write(list) })
 		if err != nil {
 			r.stats.dropped.Add(int64(len(list)))
 		}
