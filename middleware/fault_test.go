@@ -229,7 +229,16 @@ func TestForeignValuesInRedis(t *testing.T) {
 	if n := f.cache.Stats().Corrupt; n != 4*faultyKeys {
 		t.Errorf("%d counted", n)
 	}
-	f.do("DEL", "larder:example.com/0()")
-	f.do("RPUSH", "larder:example.com/0()", "a list")
-	f.allHit("after an entry became a list")
+	for n := range faultyKeys {
+		key := "larder:example.com/" + strconv.Itoa(n) + "()"
+		f.do("DEL", key)
+		f.do("RPUSH", key, "a list")
+		if f.ask(n) {
+			t.Error("a list was served")
+		}
+	}
+	f.allHit("after entries became lists")
+	if lost := f.log.matching("store lost"); len(lost) > 0 {
+		t.Errorf("logged %q, though Redis is well", lost)
+	}
 }

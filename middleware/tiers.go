@@ -177,5 +177,5 @@ func (t *tiers) close() {
 	t.indexes.Close()
 }
 
-// isMiss reports whether a store's error only says that it has nothing.
-func isMiss(err error) bool { return errors.Is(err, store.ErrMiss) }
+// isMiss reports whether a store's error only says that it has nothing, or nothing of ours.
+func isMiss(err error) bool { return errors.Is(err, store.ErrMiss) || errors.Is(err, store.ErrForeign) }

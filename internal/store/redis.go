@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -35,7 +36,7 @@ func NewRedis(client redis.UniversalClient) *Redis {
 	return &Redis{client: client, lanes: newLanes(client, 0)}
 }
 
-// Get returns the value under key with one GET, or ErrMiss. Concurrent calls share a pipeline and calls for equal keys
+// Get returns the value under key with one GET, or ErrMiss, or ErrForeign. Concurrent calls share a pipeline and calls for equal keys
 // a GET and its value, which nobody may change.
 func (r *Redis) Get(ctx context.Context, key string) ([]byte, error) {
 	v, err := r.read(ctx, key, true)
@@ -49,6 +50,9 @@ func (r *Redis) read(ctx context.Context, key string, keep bool) (Value, error) 
 	v, err := r.lanes.get(ctx, RedisKey(key), keep)
 	if errors.Is(err, redis.Nil) {
 		return Value{}, ErrMiss
+	}
+	if err != nil && strings.Contains(err.Error(), "WRONGTYPE") { // a raw reply is no redis.Error
+		return Value{}, ErrForeign
 	}
 	return v, wrapRedis("get", err)
 }

@@ -72,7 +72,7 @@ func TestRedisErrors(t *testing.T) {
 	}
 	srv.Config("maxmemory", "0")
 	must(t, client.LPush(t.Context(), "list", "x").Err())
-	if _, err := s.Get(t.Context(), "list"); err == nil || errors.Is(err, store.ErrMiss) {
+	if _, err := s.Get(t.Context(), "list"); !errors.Is(err, store.ErrForeign) {
 		t.Errorf("Get of a list: %v", err)
 	}
 	srv.Kill()
