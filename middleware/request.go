@@ -7,38 +7,25 @@ import (
 )
 
 // fillRequest is the request as the handler of a fill sees it: without what does not select the entry, so that it cannot leave
-// its mark there, and without the client's conditions and ranges, which are answered from the entry.
+// its mark there, and without the client's conditions and ranges, which are answered from the entry. Its header is its own: a handler
+// may change it, as those do that compress and then delete Accept-Encoding, and the entry is filed under what the client sent.
 func (rt *route) fillRequest(ctx context.Context, r *http.Request) *http.Request {
 	r = r.WithContext(ctx)
 	if visible := rt.visibleQuery(r.URL.RawQuery); visible != r.URL.RawQuery {
 		hideQuery(r, visible)
 	}
-	if hidden := rt.hides(r.Header); hidden {
-		r.Header = r.Header.Clone()
-		for _, name := range clientConditions {
-			delete(r.Header, name)
-		}
-		if rt.hasCookies {
-			keepCookies(r, rt.cookies)
-		}
+	r.Header = r.Header.Clone()
+	for _, name := range clientConditions {
+		delete(r.Header, name)
+	}
+	if rt.hasCookies {
+		keepCookies(r, rt.cookies)
 	}
 	return r
 }
 
 // clientConditions are the fields that are evaluated against the stored response (RFC 9110 §13.1, §14.2).
 var clientConditions = [...]string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"}
-
-func (rt *route) hides(h http.Header) bool {
-	if len(h) == 0 {
-		return false
-	}
-	for _, name := range clientConditions {
-		if len(h[name]) > 0 {
-			return true
-		}
-	}
-	return rt.hasCookies && len(h["Cookie"]) > 0
-}
 
 // hidesPart reports whether the handler of a fill does not see the whole query, or not all cookies.
 func (rt *route) hidesPart(r *http.Request) bool {
@@ -86,7 +73,6 @@ func cookieText(c *http.Cookie) string {
 // the entry is kept by them, be it by the route's rules or by the selecting fields of its Vary, and without the client's own wishes.
 func (rt *route) refreshRequest(ctx context.Context, r *http.Request, selecting []string) *http.Request {
 	r = rt.fillRequest(ctx, r)
-	r.Header = r.Header.Clone()
 	delete(r.Header, "Cache-Control")
 	delete(r.Header, "Pragma")
 	if rt.user != nil {

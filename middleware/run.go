@@ -133,9 +133,6 @@ func (u *run) addValidators() {
 	if tag == "" && lastModified == "" {
 		return
 	}
-	if u.rec.w != nil && !u.rt.hides(u.r.Header) {
-		u.req.Header = u.req.Header.Clone()
-	}
 	if u.req.Header == nil {
 		u.req.Header = make(http.Header)
 	}

@@ -131,7 +131,9 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 		return
 	}
 	u.said.open(x.r.Context(), x.rt.c)
-	x.rt.next.ServeHTTP(&u.rec, x.r.WithContext(context.WithValue(x.r.Context(), statementKey{}, &u.said)))
+	r := x.r.WithContext(context.WithValue(x.r.Context(), statementKey{}, &u.said))
+	r.Header = r.Header.Clone() // a handler may change it; what is freshened is filed under what the client sent
+	x.rt.next.ServeHTTP(&u.rec, r)
 	if u.rec.status != http.StatusOK {
 		return
 	}

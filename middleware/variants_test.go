@@ -67,3 +67,32 @@ func TestVariantsAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestHandlersMayChangeTheirRequest: gorilla's CompressHandler deletes Accept-Encoding once it has heeded it. A response is filed
+// under what the client sent (RFC 9111 §4.1), or the next one who sends nothing gets it.
+func TestHandlersMayChangeTheirRequest(t *testing.T) {
+	compressing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		coding := r.Header.Get("Accept-Encoding")
+		r.Header.Del("Accept-Encoding")
+		w.Header().Set("Vary", "Accept-Encoding")
+		w.Header().Set("Cache-Control", "max-age=1")
+		w.Header().Set("ETag", `"1"`)
+		write(w, coding)
+	})
+	for _, warm := range []string{"GET /", "HEAD /"} {
+		t.Run(warm, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				h := openCache(t, larder.Options{}).FromHeaders()(compressing)
+				ask(t, h, "/", "Accept-Encoding: gzip")
+				time.Sleep(time.Second)
+				ask(t, h, warm, "Accept-Encoding: gzip")
+				if got := ask(t, h, "/"); got.hit() || got.body != "" {
+					t.Errorf("without Accept-Encoding: %v", got)
+				}
+				if got := ask(t, h, "/", "Accept-Encoding: gzip"); !got.hit() || got.body != "gzip" {
+					t.Errorf("asked again: %v", got)
+				}
+			})
+		})
+	}
+}
