@@ -168,6 +168,11 @@ func qualify(d *directive, all *bool, fields *[]string) {
 	*fields = append(*fields, names...)
 }
 
+func qualified(d *directive) bool {
+	_, ok := fieldNames(d)
+	return ok
+}
+
 func fieldNames(d *directive) (names []string, ok bool) {
 	if d.malformed || !d.hasValue {
 		return nil, false
@@ -198,7 +203,8 @@ func (r *ResponseDirectives) shareable() bool {
 
 // RewriteClient returns one Cache-Control value of the lines' members, without those for whose name (in lower case)
 // drop is true, and with add behind them. Members keep their text; one whose quoted-string has no end is left out,
-// since it would swallow what follows it.
+// since it would swallow what follows it. no-cache with field names always stays: it is no freshness, and without it
+// the next cache would replay what it withholds, a Set-Cookie say (RFC 9111 §5.2.2.4).
 func RewriteClient(cacheControl []string, drop func(directive string) bool, add ...string) string {
 	var kept []string
 	for _, line := range cacheControl {
@@ -216,6 +222,9 @@ func RewriteClient(cacheControl []string, drop func(directive string) bool, add 
 func dropped(member string, drop func(string) bool) bool {
 	s := scanner{rest: member}
 	for d, ok := s.next(); ok; d, ok = s.next() {
+		if d.is("no-cache") && qualified(&d) {
+			continue
+		}
 		if drop(strings.ToLower(d.name)) {
 			return true
 		}

@@ -211,7 +211,7 @@ func TestParseResponseStaleWindows(t *testing.T) {
 
 func TestRewriteClient(t *testing.T) {
 	shared := func(name string) bool {
-		return slices.Contains([]string{"max-age", "s-maxage", "public", "private"}, name)
+		return slices.Contains([]string{"max-age", "s-maxage", "public", "private", "no-cache"}, name)
 	}
 	tests := map[string]struct {
 		lines []string
@@ -222,6 +222,7 @@ func TestRewriteClient(t *testing.T) {
 		"nothing left":                {[]string{"max-age=3"}, nil, ""},
 		"others stay as they are":     {[]string{`Foo="a, max-age=1" ,, BAR`}, []string{"max-age=29"}, `Foo="a, max-age=1", BAR, max-age=29`},
 		"names in any case":           {[]string{"Max-Age=3, PUBLIC", "s-maxage=9, no-transform"}, []string{"private", "max-age=3"}, "no-transform, private, max-age=3"},
+		"withheld fields":             {[]string{`no-cache="Set-Cookie", no-cache`, `No-Cache=Foo, no-cache=""`}, nil, `no-cache="Set-Cookie", No-Cache=Foo`},
 		"space before equals":         {[]string{"max-age =3"}, []string{"max-age=1"}, "max-age=1"},
 		"no comma between":            {[]string{"foo max-age=3"}, []string{"max-age=1"}, "max-age=1"},
 		"a string without end is out": {[]string{`a, foo="bar`, "b"}, []string{"max-age=1"}, "a, b, max-age=1"},
