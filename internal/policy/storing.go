@@ -69,6 +69,9 @@ func Store(req Request, res Response, rules Rules) (Terms, Reason) {
 	if !named && !storableUnnamed(res.Status, &rules, &d) {
 		return received(&res), ReasonStatus
 	}
+	if source == Route && targeted && tellsClients(res.Header) {
+		source = Explicit
+	}
 	t := Terms{
 		Lifetime:       life,
 		Source:         source,
@@ -86,6 +89,13 @@ func Store(req Request, res Response, rules Rules) (Terms, Reason) {
 		t.IfError = window(d.IfError, max(rules.Stale, rules.StaleIfError))
 	}
 	return t, useless(&t, HasValidator(res.Header), rules.FromHeaders)
+}
+
+// tellsClients reports whether Cache-Control and Expires, which a targeted field leaves to others (RFC 9213 §2.2), say how
+// long they may keep the response.
+func tellsClients(h http.Header) bool {
+	d := ParseResponse(h["Cache-Control"])
+	return d.NoCache || d.NoStore || d.MaxAge != Unset || d.SMaxAge != Unset || len(h["Expires"]) > 0
 }
 
 // received are the terms of a response that is not stored: no more than its age, for the one client that gets it.
