@@ -146,6 +146,9 @@ func (x *exchange) classifyDirectives(f *asking) (l lane, fwd, detail string) {
 	x.asked = policy.ParseRequest(f.cacheControl, f.pragma)
 	x.onlyCached = x.asked.OnlyIfCached
 	switch {
+	case x.onlyCached && (x.asked.NoCache || x.asked.NoStore): // neither what is stored nor the handler may answer: 504
+		x.asked.NoCache, x.obeys = true, true
+		return laneKey, "", ""
 	case x.rt.fromHeaders && x.asked.NoStore:
 		return lanePass, fwdRequest, "no-store"
 	case !x.rt.fromHeaders && (x.asked.NoCache || x.asked.NoStore):
