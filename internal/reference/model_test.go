@@ -47,6 +47,9 @@ const (
 // choose is §4: which stored response to use and how.
 func (m *model) choose(r ask) (*stored, choice) {
 	d := r.directives()
+	if r.method == http.MethodGet && d.has("no-store") && d.has("only-if-cached") {
+		return nil, refuse // neither stored here nor asked for there (§5.2.1.7)
+	}
 	if r.method != http.MethodGet || d.has("no-store") {
 		return nil, forward
 	}
