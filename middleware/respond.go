@@ -40,7 +40,7 @@ func (x *exchange) serve(s *response, how reply, now time.Time) {
 			stripContent(h)
 		}
 	case x.ranged && status == http.StatusOK:
-		status, body = x.part(s, f)
+		status, body = x.part(s)
 	case s.length != nil:
 		h["Content-Length"] = s.length
 	}
