@@ -45,7 +45,8 @@ func (x *exchange) refresh(s *response, outer http.Header) {
 		return
 	}
 	u := x.newRun(f, s, fwdStale)
-	u.purpose, u.asked = toRefresh, nil // it is nobody's in particular, and bears no credentials, but outer middlewares may have told whose it is
+	u.purpose, u.asked = toRefresh, nil
+	u.r = x.rt.impersonal(x.r, u.variesBy()) // but outer middlewares may have told the handler who asks: u.guarded stays
 	u.rec.w, u.rec.header, u.outer = nil, outer, outerFields(outer)
 	u.prepare(true)
 	c.goBackground(func() {
@@ -119,7 +120,7 @@ func (u *run) settle(s *response) {
 	switch {
 	case u.result != nil && u.reason == "":
 		s.failures.Store(0)
-	case u.returned && !u.failed() && u.guarded == "": // what one user gets shows nothing
+	case u.returned && !u.failed() && u.guarded == "" && !u.newcomer(): // what one user gets shows nothing
 		u.rt.c.tiers.drop(s.Key)
 	default:
 		n := min(s.failures.Add(1)-1, 10)

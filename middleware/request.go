@@ -69,10 +69,12 @@ func cookieText(c *http.Cookie) string {
 	return c.Value
 }
 
-// refreshRequest is the request of a refresh in the background, which is nobody's in particular: without credentials, unless
-// the entry is kept by them, be it by the route's rules or by the selecting fields of its Vary, and without the client's own wishes.
-func (rt *route) refreshRequest(ctx context.Context, r *http.Request, selecting []string) *http.Request {
-	r = rt.fillRequest(ctx, r)
+// impersonal is the request of a refresh in the background, which is nobody's in particular: without the client's own wishes, and
+// without credentials, unless the entry is kept by them: by a rule of the route, or by the selecting fields of its Vary
+// (RFC 9111 §4.3.1). What is stored is filed under what is left, so that it cannot pass for an answer to what was not sent.
+func (rt *route) impersonal(r *http.Request, selecting []string) *http.Request {
+	r = r.WithContext(r.Context())
+	r.Header = r.Header.Clone()
 	delete(r.Header, "Cache-Control")
 	delete(r.Header, "Pragma")
 	if rt.user != nil {

@@ -108,11 +108,7 @@ func (u *run) prepare(background bool) {
 	}
 	u.said.open(parent, u.rt.c)
 	u.ctx.begin(parent, &u.said, u.began.Add(u.rt.c.opt.FillTimeout))
-	if u.rec.w == nil {
-		u.req = u.rt.refreshRequest(&u.ctx, u.r, u.variesBy())
-	} else {
-		u.req = u.rt.fillRequest(&u.ctx, u.r)
-	}
+	u.req = u.rt.fillRequest(&u.ctx, u.r)
 	if u.stale != nil {
 		u.addValidators()
 	}

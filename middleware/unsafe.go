@@ -142,7 +142,7 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 	case !policy.UpdatableByHead(old, head, int64(len(s.Body))):
 		x.rt.c.tiers.drop(s.Key)
 		return
-	case !x.rt.fromHeaders && len(head["Etag"]) == 0 && len(head["Last-Modified"]) == 0:
+	case !x.rt.fromHeaders && !policy.HasValidator(head):
 		return // nothing shows that the content is the same, and it is not the handler who gives it another lifetime
 	}
 	u.update(head)
