@@ -142,10 +142,15 @@ func (x *exchange) answer(u *run) {
 		if u.separate {
 			copyTrailers(h, u.rec.header)
 		}
+		sent, body := u.rec.status, u.rec.body
+		if u.unchanged() {
+			status.fwdStatus, sent, body = sent, http.StatusNotModified, nil
+			stripContent(h)
+		}
 		status.addTo(h)
-		x.w.WriteHeader(u.rec.status)
-		if len(u.rec.body) > 0 {
-			x.write(u.rec.body)
+		x.w.WriteHeader(sent)
+		if len(body) > 0 {
+			x.write(body)
 		}
 	}
 }

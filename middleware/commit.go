@@ -19,8 +19,7 @@ func (rec *recorder) commit() {
 	if rec.mode != holding {
 		rec.u.handOver()
 	}
-	rec.u.dress()
-	rec.w.WriteHeader(rec.status)
+	rec.w.WriteHeader(rec.u.dress())
 	if len(rec.body) > 0 {
 		if _, err := rec.w.Write(rec.body); err != nil {
 			rec.u.rt.c.logger.Debug("larder: client gone", "error", err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/larderhq/larder/internal/invalidation"
 	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
 )
 
 // decide is asked when the header is written: hold the response back, or let it go to the client.
@@ -45,6 +46,16 @@ func (u *run) supersedes() bool {
 // for a part or under a condition, or a stale response would take its place if it broke off.
 func (u *run) needsWhole(now time.Time) bool {
 	return u.purpose == toRefresh || u.selective || u.mayFallBack(now)
+}
+
+// unchanged reports whether the client already has the response, which is not stored. Its conditions were kept from the handler,
+// who could have told, so that they are evaluated here (RFC 9110 §13.2.1).
+func (u *run) unchanged() bool {
+	if u.purpose != toFill || !u.selective || u.rec.status != http.StatusOK {
+		return false
+	}
+	s := newResponse(&store.Entry{Fields: u.rec.fields})
+	return policy.NotModified(u.r.Header, s.matches, s.lastModified, "")
 }
 
 // serverError reports whether a status counts as an error for stale-if-error (RFC 5861 §4).

@@ -19,6 +19,7 @@ const (
 	streaming          // going to the client as it is written
 	teeing             // likewise, and kept as well
 	dropping           // nobody wants it
+	spared             // the client got a 304: it has it already
 )
 
 // recorder is the ResponseWriter that the handler of a run sees. When the header is written it asks its run once what is to
@@ -51,7 +52,9 @@ func (rec *recorder) Unwrap() http.ResponseWriter {
 }
 
 // committed reports whether the client gets the handler's own response, which nothing can replace any more.
-func (rec *recorder) committed() bool { return rec.mode == streaming || rec.mode == teeing }
+func (rec *recorder) committed() bool {
+	return rec.mode == streaming || rec.mode == teeing || rec.mode == spared
+}
 
 // open reports whether the response is still to be decided on, or held back.
 func (rec *recorder) open() bool { return rec.mode == undecided || rec.mode == holding }
@@ -159,7 +162,7 @@ func (rec *recorder) keep(p []byte) bool {
 		rec.body = append(rec.body, p...)
 		return true
 	}
-	return rec.mode == dropping
+	return rec.mode != streaming
 }
 
 // Flush is FlushError for those who look for an http.Flusher.

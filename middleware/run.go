@@ -209,9 +209,9 @@ func (u *run) handOver() {
 	u.ctx.handOver(u.r.Context())
 }
 
-// dress puts what is ours on a response that goes to the client as the handler writes it.
-func (u *run) dress() {
-	h := u.rec.header
+// dress puts what is ours on a response that goes to the client as the handler writes it, and returns the status that it goes with.
+func (u *run) dress() int {
+	h, sent := u.rec.header, u.rec.status
 	status := cacheStatus{fwd: u.fwd, detail: u.reason}
 	switch {
 	case u.purpose == toWrite:
@@ -226,9 +226,14 @@ func (u *run) dress() {
 			h["Cache-Control"] = []string{s.clientControl("")}
 			delete(h, "Cdn-Cache-Control")
 		}
+	case u.unchanged():
+		u.rec.mode, u.rec.body = spared, nil
+		status.fwdStatus, sent = sent, http.StatusNotModified
+		stripContent(h)
 	}
 	status.addTo(h)
 	if u.separate {
 		rewind(u.rec.w.Header(), snapshot(h))
 	}
+	return sent
 }
