@@ -119,10 +119,14 @@ func (x *exchange) notModified(s *response) bool {
 	return policy.NotModified(x.r.Header, s.matches, s.lastModified, first(s.date))
 }
 
-// matches reports whether the lines of an If-None-Match match the response; the wildcard does also where it has no tag.
+// matches reports whether the lines of an If-None-Match match the response; the wildcard does also where it has no tag. What a
+// handler sends as its tag, with no quotes or with a blank, is no tag to compare; but a client that sends it back has that response.
 func (s *response) matches(lines []string) bool {
-	if s.hasTag {
-		return len(lines) == 1 && lines[0] == s.tagText || etag.Match(lines, s.tag)
+	switch {
+	case len(lines) == 1 && s.tagText != "" && lines[0] == s.tagText:
+		return true
+	case s.hasTag:
+		return etag.Match(lines, s.tag)
 	}
 	_, star := etag.Parse(lines)
 	return star
