@@ -90,7 +90,11 @@ func (u *run) refusal() string {
 		h = u.rec.own(u.outer)
 	}
 	u.unstored = policy.Unstored(h, u.rt.c.opt.Targets...)
-	return u.agree(h, ttl)
+	why := u.agree(h, ttl)
+	if why == "" && u.rt.leadsBack(u.r, u.rec.status, first(h["Location"])) {
+		return detailSelfRedirect
+	}
+	return why
 }
 
 // newcomer reports whether an outer middleware gives this client a cookie, on a route that is strict about cookies. It is not part

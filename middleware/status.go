@@ -34,6 +34,7 @@ const (
 	detailParam         = "param"
 	detailPath          = "path"
 	detailPrecondition  = "precondition"
+	detailSelfRedirect  = "self-redirect"
 	detailTimeout       = "timeout"
 	detailTrailer       = "trailer"
 	detailUpgrade       = "upgrade"
