@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -362,4 +363,50 @@ func TestPurgeIsNoStampede(t *testing.T) {
 		o.ran(t, 3)
 		expect(t, get(t, h, "/"), http.StatusOK, "hello", "X-Cache", "Hit")
 	})
+}
+
+// onLog is a slog.Handler that is called with each message.
+type onLog func(message string)
+
+func (onLog) Enabled(context.Context, slog.Level) bool        { return true }
+func (f onLog) Handle(_ context.Context, r slog.Record) error { f(r.Message); return nil }
+func (f onLog) WithAttrs([]slog.Attr) slog.Handler            { return f }
+func (f onLog) WithGroup(string) slog.Handler                 { return f }
+
+// TestPurgeBeforeLanding: a response that is purged after it was stored, but before those who wait are told, goes to those only
+// that came before its run began.
+func TestPurgeBeforeLanding(t *testing.T) {
+	for name, tt := range map[string]struct {
+		arrives time.Duration
+		runs    int64
+	}{
+		"came before the run began": {0, 1},
+		"came later":                {slow / 2, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var cache *Cache
+				var once sync.Once
+				cache = newTestCache(t, Options{Logger: slog.New(onLog(func(message string) {
+					if message == "larder: key stored" {
+						once.Do(func() { _ = cache.Invalidate(t.Context(), All()) }) // in memory, it has no errors
+					}
+				}))})
+				o := &origin{answer: slowly(says("hello"))}
+				h := cache.For(time.Minute, Param("paused", func(r *http.Request) (any, error) {
+					d, err := time.ParseDuration(r.Header.Get("X-Pause"))
+					time.Sleep(d)
+					return 0, err
+				}))(o)
+				leader := crowd(1, func(int) {
+					time.Sleep(slow / 4)
+					get(t, h, "/", "X-Pause", "0")
+				})
+				time.Sleep(tt.arrives)
+				expect(t, get(t, h, "/", "X-Pause", (3*slow/4-tt.arrives).String()), http.StatusOK, "hello")
+				leader.Wait()
+				o.ran(t, tt.runs)
+			})
+		})
+	}
 }

@@ -102,11 +102,6 @@ func (c *core) fresh(a, heard, began instant) bool {
 // joinable says whether a request may wait for a flight.
 func (c *core) joinable(began, a instant) bool { return c.fresh(a, *c.heard.Load(), began) }
 
-// shareable says whether a waiter may take a flight's response.
-func (c *core) shareable(s *Stamp, a instant) bool {
-	return s.begunSince(a) || c.usable(s, a) == Valid
-}
-
 // step lets a test interleave another goroutine's work.
 func (c *core) step() {
 	if c.pause != nil {

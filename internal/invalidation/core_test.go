@@ -188,16 +188,6 @@ func TestLeaseAtArrival(t *testing.T) {
 	}
 }
 
-func TestShareable(t *testing.T) {
-	c := attachedCore(t)
-	own := c.note(time.Time{}).Stamp([]Selector{1 << 60})
-	own.began = second(1)
-	c.begin([]Record{{Selector: 1 << 60}})
-	if !c.shareable(own, second(1)) || c.shareable(own, instant{1e9 + 1, 1e9 + 1}) {
-		t.Error("what was purged under way goes to those only that arrived before it began")
-	}
-}
-
 func TestUsableAllocatesNothing(t *testing.T) {
 	now := time.Now()
 	for _, c := range []*core{newSolo(1), attachedCore(t)} {

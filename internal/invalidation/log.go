@@ -171,9 +171,6 @@ func (l *Log) Wait(ctx context.Context, p Position) bool {
 // process filled.
 func (l *Log) Settled() <-chan struct{} { return l.settled }
 
-// Pending returns how many own invalidations the log did not take yet.
-func (l *Log) Pending() int { return int(l.core.owed.count.Load()) }
-
 // Close stops following the log. It waits for its goroutines, though not longer than a second for a client that does not answer.
 // Afterwards stored responses become unusable as the lease runs out. It may be called again.
 func (l *Log) Close() error {

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// Pending is how many own invalidations the log did not take yet.
+func (l *Log) Pending() int { return int(l.core.owed.count.Load()) }
+
 func TestInProcess(t *testing.T) {
 	tag, other := Select(Tag, "a"), Select(Tag, "b")
 	for _, test := range []struct {

@@ -247,12 +247,18 @@ func (p *process) finish(f *flight) {
 	p.w.at(p.w.now+p.w.delay(), func() { p.w.store[f.key] = append(p.w.store[f.key], put) })
 	p.w.served(p, f.leader, s, "own run")
 	for _, r := range f.waiters {
-		if p.core.shareable(stamp, r.a) || !p.w.rules.keep(waitersCheck) {
+		if p.accepts(stamp, r) || !p.w.rules.keep(waitersCheck) {
 			p.w.served(p, r, s, "flight")
 		} else {
 			p.serve(r)
 		}
 	}
+}
+
+// accepts says whether one who waited for a flight takes its response: if the handler began after the request arrived, whatever was
+// invalidated meanwhile, else if it is still valid. The cache does it in the same way.
+func (p *process) accepts(s *Stamp, r *request) bool {
+	return s.began.mono >= r.a.mono || p.core.usable(s, r.a) == Valid
 }
 
 // purge changes the data behind some keys and then invalidates them.
