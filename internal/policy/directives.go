@@ -90,13 +90,12 @@ func lesser(so, v time.Duration) time.Duration {
 }
 
 // ResponseDirectives are what a response's Cache-Control, or a field targeted at this cache, says (RFC 9111 §5.2.2,
-// RFC 5861, RFC 8246). Of several values of one directive the smallest counts; an invalid one counts as 0, so that it
-// is stale (RFC 9111 §4.2.1) and never longer than was meant.
+// RFC 5861). Of several values of one directive the smallest counts; an invalid one counts as 0, so that it is stale
+// (RFC 9111 §4.2.1) and never longer than was meant.
 type ResponseDirectives struct {
 	NoStore, NoCache, Private       bool // NoCache and Private: the forms without field names
 	Public, MustUnderstand          bool
 	MustRevalidate, ProxyRevalidate bool
-	Immutable, NoTransform          bool
 	NoCacheFields, PrivateFields    []string // canonical names of the forms with field names
 
 	MaxAge, SMaxAge, WhileRevalidate, IfError time.Duration // Unset when absent
@@ -140,14 +139,10 @@ func (r *ResponseDirectives) add(d *directive) {
 		r.MustRevalidate = true
 	case d.is("proxy-revalidate"):
 		r.ProxyRevalidate = true
-	case d.is("no-transform"):
-		r.NoTransform = true
 	case d.is("public"):
 		r.Public = r.Public || d.bare()
 	case d.is("must-understand"):
 		r.MustUnderstand = r.MustUnderstand || d.bare()
-	case d.is("immutable"):
-		r.Immutable = r.Immutable || d.bare()
 	}
 }
 

@@ -60,10 +60,10 @@ func (t *Terms) Reuse(now time.Time, d *RequestDirectives) Verdict {
 
 // accept reports whether no-cache, max-age and min-fresh permit a response of this age (RFC 9111 §5.2.1). max-age=0
 // asks for the handler even in the instant of storing: §4 names it beside no-cache as the way to get past a cache.
-func (d *RequestDirectives) accept(age, remaining time.Duration) bool {
-	return !d.NoCache &&
-		(d.MaxAge == Unset || age <= d.MaxAge && d.MaxAge > 0) &&
-		(d.MinFresh <= 0 || remaining >= d.MinFresh)
+func (r *RequestDirectives) accept(age, remaining time.Duration) bool {
+	return !r.NoCache &&
+		(r.MaxAge == Unset || age <= r.MaxAge && r.MaxAge > 0) &&
+		(r.MinFresh <= 0 || remaining >= r.MinFresh)
 }
 
 // within reports whether a response that is stale for this long is inside a window; a window of 0 is none.
