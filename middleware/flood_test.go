@@ -52,7 +52,7 @@ func TestBudgetOfARoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache := newTestCache(t, Options{})
 		o := versions("", nil)
-		h := cache.For(30*time.Second, func(r *rules) { r.budget = 3 }, Stale(time.Hour))(o)
+		h := cache.For(30*time.Second, Budget(3), Stale(time.Hour))(o)
 		for n := range 3 {
 			expect(t, get(t, h, "/"+strconv.Itoa(n)), http.StatusOK, strconv.Itoa(n+1), "Cache-Status", "stored")
 		}

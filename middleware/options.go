@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/textproto"
 	"reflect"
 	"time"
 
@@ -111,7 +110,7 @@ func (o Options) validate() error {
 	if o.MemoryBytes < 0 && o.Redis == nil && o.Store == nil {
 		bad("MemoryBytes is negative and there is neither Redis nor Store: nothing could be stored; set Disabled to switch the cache off")
 	}
-	if o.Header != "" && o.Header != "-" && textproto.TrimString(o.Header) != o.Header || !token(or(o.Header, "-")) {
+	if o.Header != "" && !token(o.Header) { // which "-" is
 		bad("Header %q is not a field name", o.Header)
 	}
 	if o.ReadYourWrites != "" && !token(o.ReadYourWrites) {
@@ -122,13 +121,17 @@ func (o Options) validate() error {
 			bad("Targets holds %q, which is not a field name", name)
 		}
 	}
-	negative := map[string]int64{
-		"MaxBodyBytes": o.MaxBodyBytes, "StoreTimeout": int64(o.StoreTimeout),
-		"FillTimeout": int64(o.FillTimeout), "Lease": int64(o.Lease),
-	}
-	for name, v := range negative {
-		if v < 0 {
-			bad("%s is negative: leave it 0 for the default", name)
+	for _, n := range [...]struct {
+		name  string
+		value int64
+	}{
+		{"MaxBodyBytes", o.MaxBodyBytes},
+		{"StoreTimeout", int64(o.StoreTimeout)},
+		{"FillTimeout", int64(o.FillTimeout)},
+		{"Lease", int64(o.Lease)},
+	} {
+		if n.value < 0 {
+			bad("%s is negative: leave it 0 for the default", n.name)
 		}
 	}
 	return errors.Join(errs...)

@@ -27,7 +27,10 @@ func TestOptionsAreValidated(t *testing.T) {
 		"Targets":             {larder.Options{Targets: []string{"CDN-Cache-Control", ""}}, []string{`Targets holds ""`}},
 		"negative": {
 			larder.Options{MaxBodyBytes: -1, StoreTimeout: -1, FillTimeout: -1, Lease: -1},
-			[]string{"MaxBodyBytes is negative", "StoreTimeout is negative", "FillTimeout is negative", "Lease is negative", "leave it 0"},
+			[]string{
+				"larder: Options.MaxBodyBytes is negative: leave it 0 for the default\nlarder: Options.StoreTimeout is negative: leave it 0 for the default\n" +
+					"larder: Options.FillTimeout is negative: leave it 0 for the default\nlarder: Options.Lease is negative: leave it 0 for the default",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,6 +66,7 @@ func TestWiringPanics(t *testing.T) {
 		{func() { c.OneHour(larder.NoQuery(), larder.Query("a")) }, "larder: Query and NoQuery exclude each other: keep one"},
 		{func() { larder.Headers("Accept", "a b") }, `larder: Headers("a b"): not a field name`},
 		{func() { larder.Headers("cookie") }, "name the cookies that matter with Cookies"},
+		{func() { larder.Cookies("theme", "a b") }, `larder: Cookies("a b"): not a cookie name`},
 		{func() { larder.Param("", value) }, "larder: Param needs a name and a function"},
 		{func() { larder.Param("a", nil) }, "larder: Param needs a name and a function"},
 		{func() { c.OneHour(larder.Param("a", value), larder.Param("a", value)) }, `larder: Param("a") is given twice`},
@@ -75,6 +79,7 @@ func TestWiringPanics(t *testing.T) {
 		{func() { larder.Negative(0, 404) }, "larder: Negative(0s): the duration must be positive"},
 		{func() { larder.Negative(1) }, "name them, as in Negative(time.Minute, 404, 410)"},
 		{func() { larder.Negative(1, 404, 206) }, "larder: Negative: status 206 cannot be stored"},
+		{func() { larder.Negative(1, 429) }, "larder: Negative: status 429 cannot be stored"},
 		{func() { larder.Negative(1, 100) }, "larder: Negative: status 100 cannot be stored"},
 		{func() { larder.Tags("a", "") }, `a tag is a text such as "items" or "item:{id}"`},
 		{func() { larder.Tags("item:{id") }, `larder: Tags("item:{id")`},

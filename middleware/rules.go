@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/larderhq/larder/internal/policy"
 )
 
 // Rule is what a route says about itself, given to For, FromHeaders or a preset.
@@ -66,6 +68,11 @@ func Headers(names ...string) Rule {
 // Cookies lets only these cookies split the cache; requests with others are cached all the same, and the others are hidden
 // from the handler while it fills an entry. The response is sent with Vary: Cookie. Cookies() without names ignores all of them.
 func Cookies(names ...string) Rule {
+	for _, n := range names {
+		if !token(n) {
+			panic(fmt.Sprintf("larder: Cookies(%q): not a cookie name", n))
+		}
+	}
 	return func(r *rules) {
 		r.cookies, r.hasCookies = uniqueSorted(append(r.cookies, names...)), true
 	}
@@ -134,7 +141,7 @@ func Negative(d time.Duration, statuses ...int) Rule {
 		panic("larder: Negative without statuses: name them, as in Negative(time.Minute, 404, 410)")
 	}
 	for _, s := range statuses {
-		if s < 200 || s > 599 || s == http.StatusPartialContent || s == http.StatusNotModified {
+		if !policy.StorableStatus(s) {
 			panic(fmt.Sprintf("larder: Negative: status %d cannot be stored", s))
 		}
 	}
