@@ -94,13 +94,14 @@ func (x *exchange) leadBesideStale(u *run) {
 // standIn answers in the place of a handler that is out of time: with the stale response, unless that was purged meanwhile.
 func (x *exchange) standIn(u *run) {
 	if !u.mayFallBack(time.Now()) {
-		x.timedOut()
+		x.timedOut(u)
 		return
 	}
 	x.serveStale(u.stale, 0, detailTimeout)
 }
 
-func (x *exchange) timedOut() {
+func (x *exchange) timedOut(u *run) {
+	cacheStatus{fwd: u.fwd, detail: detailTimeout}.addTo(x.w.Header())
 	http.Error(x.w, http.StatusText(http.StatusGatewayTimeout), http.StatusGatewayTimeout)
 }
 
@@ -136,7 +137,7 @@ func (x *exchange) answer(u *run) {
 		x.serveStale(u.stale, u.rec.status, u.reason)
 	case outTimeout:
 		restore(h, u.outer)
-		x.timedOut()
+		x.timedOut(u)
 	default:
 		rewind(h, u.rec.fields)
 		if u.separate {

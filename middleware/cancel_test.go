@@ -20,12 +20,13 @@ func TestFillTimeout(t *testing.T) {
 		answer func(http.ResponseWriter, *http.Request)
 		status int
 		body   string
+		detail string
 	}{
-		"silent":       {func(http.ResponseWriter, *http.Request) {}, http.StatusGatewayTimeout, "Gateway Timeout\n"},
-		"field only":   {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-A", "b") }, http.StatusGatewayTimeout, "Gateway Timeout\n"},
-		"own error":    {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "slow", http.StatusServiceUnavailable) }, http.StatusServiceUnavailable, "slow\n"},
-		"late answer":  {says("late"), http.StatusOK, "late"},
-		"empty answer": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }, http.StatusOK, ""},
+		"silent":       {func(http.ResponseWriter, *http.Request) {}, http.StatusGatewayTimeout, "Gateway Timeout\n", "timeout"},
+		"field only":   {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-A", "b") }, http.StatusGatewayTimeout, "Gateway Timeout\n", "timeout"},
+		"own error":    {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "slow", http.StatusServiceUnavailable) }, http.StatusServiceUnavailable, "slow\n", "status"},
+		"late answer":  {says("late"), http.StatusOK, "late", "timeout"},
+		"empty answer": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }, http.StatusOK, "", "timeout"},
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +47,7 @@ func TestFillTimeout(t *testing.T) {
 				h := cache.For(time.Minute)(o)
 				for range 2 {
 					began := time.Now()
-					expect(t, get(t, h, "/"), test.status, test.body, "X-A", "")
+					expect(t, get(t, h, "/"), test.status, test.body, "X-A", "", "Cache-Status", "larder; fwd=uri-miss; detail="+test.detail)
 					if took := time.Since(began); took != 2*time.Second {
 						t.Errorf("took %v", took)
 					}

@@ -59,8 +59,7 @@ type lane uint8
 
 const (
 	laneKey   lane = iota // look into the store
-	lanePass              // the handler answers; Cache-Status says why
-	lanePlain             // the handler answers as if there were no cache
+	lanePass              // the handler answers; Cache-Status says why, where there is a fwd
 	laneWrite             // the handler answers and may invalidate
 )
 
@@ -151,8 +150,10 @@ func (x *exchange) classifyDirectives(f *asking) (l lane, fwd, detail string) {
 		return laneKey, "", ""
 	case x.rt.fromHeaders && x.asked.NoStore:
 		return lanePass, fwdRequest, "no-store"
-	case !x.rt.fromHeaders && (x.asked.NoCache || x.asked.NoStore):
-		return lanePlain, "", ""
+	case !x.rt.fromHeaders && x.asked.NoCache: // the handler answers as if there were no cache
+		return lanePass, "", "no-cache"
+	case !x.rt.fromHeaders && x.asked.NoStore:
+		return lanePass, "", "no-store"
 	}
 	x.obeys = x.rt.fromHeaders
 	return laneKey, "", ""

@@ -18,9 +18,6 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer x.release()
 
 	switch lane, fwd, detail := x.classify(); lane {
-	case lanePlain:
-		rt.next.ServeHTTP(w, r)
-		return
 	case lanePass:
 		x.pass(fwd, detail)
 		return
@@ -63,11 +60,18 @@ func (x *exchange) hit(s *response) {
 	x.serve(s, reply{hit: true}, x.arrived)
 }
 
-// pass lets the handler answer with the client's own writer, and says why.
+// pass lets a request go by the cache.
 func (x *exchange) pass(fwd, detail string) {
 	x.rt.c.stats.bypasses.Add(1)
 	x.rt.note(x.r, "larder: passed by", detail)
-	cacheStatus{fwd: fwd, detail: detail}.addTo(x.w.Header())
+	x.forward(fwd, detail)
+}
+
+// forward lets the handler answer with the client's own writer, and says why; with no fwd the client is told nothing.
+func (x *exchange) forward(fwd, detail string) {
+	if fwd != "" {
+		cacheStatus{fwd: fwd, detail: detail}.addTo(x.w.Header())
+	}
 	x.rt.next.ServeHTTP(x.w, x.r)
 }
 
@@ -103,8 +107,7 @@ func (x *exchange) fill(s *response, fwd string) {
 // it will hardly be stored and the handler knows best.
 func (x *exchange) alone(s *response, fwd, detail string) {
 	if x.conditional || x.ranged {
-		cacheStatus{fwd: fwd, detail: detail}.addTo(x.w.Header())
-		x.rt.next.ServeHTTP(x.w, x.r)
+		x.forward(fwd, detail)
 		return
 	}
 	x.lead(nil, s, fwd)

@@ -120,14 +120,14 @@ func targetURL(r *http.Request) *url.URL {
 // shown in a fill, tells nothing about what is stored for everyone.
 func (x *exchange) forwardHead(s *response, fwd string) {
 	if s == nil || x.guarded != "" || x.rt.hidesPart(x.r) {
-		x.pass(fwd, "")
+		x.forward(fwd, "")
 		return
 	}
 	u := x.newRun(nil, s, fwd)
 	u.purpose = toObserve
 	u.note = x.rt.c.log.Note()
 	if x.state(s) == invalidation.Invalid { // it was purged since, and must not come back with a later position
-		x.pass(fwd, "")
+		x.forward(fwd, "")
 		return
 	}
 	u.said.open(x.r.Context(), x.rt.c)
