@@ -20,7 +20,8 @@ func (b *budget) take(now time.Time, replaces bool) bool {
 	if replaces {
 		return true
 	}
-	if minute := now.Unix() / 60; b.minute.Swap(minute) != minute {
+	minute, last := now.Unix()/60, b.minute.Load()
+	if minute > last && b.minute.CompareAndSwap(last, minute) { // the clock of a slow run may be behind that of others
 		b.used.Store(0)
 	}
 	return b.used.Add(1) <= int64(b.limit)

@@ -21,7 +21,7 @@ const (
 	maxSelecting = 16
 )
 
-// tiers are where responses are stored: decoded in memory, as bytes behind it.
+// tiers are where responses are stored, in one binary form: in memory, and behind it in a store of bytes.
 type tiers struct {
 	memory  *store.Memory[*kept]        // nil: no in-process tier
 	indexes *store.Memory[*store.Entry] // keys that have variants
@@ -91,7 +91,7 @@ func (t *tiers) save(s *response, o invalidation.Origin, primary string, names [
 		s.Key = t.file(primary, old, names, variant, s.Terms.ResponseTime, retention)
 	}
 	form := store.Encode(&s.Entry)
-	s.Body = store.BodyIn(form, len(s.Body)) // the run's own is used again by others
+	s.Body = store.BodyIn(form, len(s.Body)) // so that it is there once
 
 	k, key := &kept{form: alias(form), origin: o}, store.KeyIn(form) // the key inside, so that there is only one
 	if !t.supersede(key, k) || t.remote == nil {
