@@ -152,7 +152,7 @@ func (u *run) tags(said []string) []string {
 		return uniqueSorted(said)
 	}
 	for _, template := range u.rt.tags {
-		said = append(said, expand(template, u.req))
+		said = append(said, u.rt.expand(template, u.req))
 	}
 	return uniqueSorted(said)
 }

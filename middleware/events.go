@@ -25,6 +25,14 @@ func (rt *route) advise(r *http.Request, credentials string) {
 	})
 }
 
+// adviseWildcard tells the author of a route, once, of a tag that no purge is going to name.
+func (rt *route) adviseWildcard(r *http.Request, name string) {
+	rt.unfilled.Do(func() {
+		rt.c.logger.Warn("larder: a wildcard of a tag has no value", "route", rt.label(r), "wildcard", name,
+			"cure", "name a wildcard of the route's own pattern: without it no purge meets what the tag is for")
+	})
+}
+
 func (c *Cache) logKey(ctx context.Context, event, key string) {
 	if c.logger.Enabled(ctx, slog.LevelDebug) {
 		c.logger.LogAttrs(ctx, slog.LevelDebug, event, slog.String("key", key))

@@ -109,8 +109,8 @@ func needsEscape(c rune) bool {
 	return !strings.ContainsRune("-._~/", c)
 }
 
-// expand fills the wildcards of a template such as "item:{id}" with the request's path values.
-func expand(template string, r *http.Request) string {
+// expand fills the wildcards of a tag's template such as "item:{id}" with the request's path values.
+func (rt *route) expand(template string, r *http.Request) string {
 	if !strings.Contains(template, "{") {
 		return template
 	}
@@ -122,7 +122,11 @@ func expand(template string, r *http.Request) string {
 			return b.String()
 		}
 		name, rest, _ := strings.Cut(after, "}")
-		b.WriteString(r.PathValue(name))
+		value := r.PathValue(name)
+		if value == "" {
+			rt.adviseWildcard(r, name)
+		}
+		b.WriteString(value)
 		template = rest
 	}
 }

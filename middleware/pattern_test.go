@@ -70,12 +70,13 @@ func TestPatternExpands(t *testing.T) {
 }
 
 func TestExpandTemplate(t *testing.T) {
+	rt := &route{c: newTestCache(t, Options{})}
 	r := &http.Request{URL: new(url.URL)}
 	r.SetPathValue("id", "a{b}")
 	for template, want := range map[string]string{
 		"items": "items", "item:{id}": "item:a{b}", "{id}{id}": "a{b}a{b}", "x{none}y": "xy",
 	} {
-		if got := expand(template, r); got != want {
+		if got := rt.expand(template, r); got != want {
 			t.Errorf("%s: got %s, want %s", template, got, want)
 		}
 	}

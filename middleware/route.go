@@ -69,6 +69,7 @@ type route struct {
 	patterns  sync.Map                // route pattern → *pattern, for a middleware around several routes
 	latest    atomic.Pointer[pattern] // the one seen last, as nearly every route has but one
 	advised   sync.Once               // the log has told the author what to say about credentials
+	unfilled  sync.Once               // and of a tag whose wildcard has no value
 	writeTags []string                // of Invalidates
 	budget    budget
 }

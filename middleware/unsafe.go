@@ -80,7 +80,7 @@ func (u *run) changed() []invalidation.Selector {
 		add(or(pointed.EscapedPath(), "/"))
 	}
 	for _, template := range u.rt.writeTags {
-		list = append(list, Tag(expand(template, u.r)).selector())
+		list = append(list, Tag(u.rt.expand(template, u.r)).selector())
 	}
 	for _, group := range policy.ParseGroups(u.rec.header["Cache-Group-Invalidation"]) {
 		list = append(list, Tag(originGroup(originOf(u.r), group)).selector(), Tag(originGroup(anyHost, group)).selector())
