@@ -97,6 +97,8 @@ func TestInvalidate(t *testing.T) {
 		{"cache group", larder.Tag("shelf"), true},
 		{"path", larder.Path("/items/1"), true},
 		{"path with host", larder.Path("Example.com/items/1"), true},
+		{"path of a URL", larder.Path("https://Example.com/items/1?page=2"), true},
+		{"path with a query", larder.Path("/items/1?page=2"), true},
 		{"path of another host", larder.Path("other.example/items/1"), false},
 		{"path of another", larder.Path("/items/2"), false},
 		{"route", larder.Route("/items/{id}"), true},

@@ -21,8 +21,10 @@ func (s Selector) selector() invalidation.Selector { return invalidation.Select(
 func Tag(name string) Selector { return Selector{invalidation.Tag, name} }
 
 // Path selects the entries of an escaped path, as in "/items/1", whatever their query, parameters and variants; with a host
-// before it, as in "shop.example/items/1", only those that answer for that host.
+// before it, as in "shop.example/items/1", only those that answer for that host. Of a whole URL, scheme and query are left out.
 func Path(path string) Selector {
+	path, _, _ = strings.Cut(path, "?")
+	path = strings.TrimPrefix(strings.TrimPrefix(path, "http://"), "https://")
 	if i := strings.IndexByte(path, '/'); i > 0 {
 		path = strings.ToLower(path[:i]) + path[i:]
 	}
