@@ -37,7 +37,7 @@ func (l *Log) round() {
 	err := l.readAll()
 	l.begun.Do(func() {
 		if err == nil {
-			l.config.Logger.Info("invalidation log followed", "key", l.stream.key)
+			l.config.Logger.Info("larder: invalidation log followed", "key", l.stream.key)
 		}
 		close(l.settled)
 	})
@@ -63,9 +63,9 @@ func (l *Log) relocate() {
 func (l *Log) report(failed int64, err error) {
 	switch {
 	case err != nil && failed == 0:
-		l.config.Logger.Warn("invalidation log out of reach", "key", l.stream.key, "error", err)
+		l.config.Logger.Warn("larder: invalidation log out of reach", "key", l.stream.key, "error", err)
 	case err == nil && failed > 0:
-		l.config.Logger.Info("invalidation log followed again", "key", l.stream.key, "failed_rounds", failed)
+		l.config.Logger.Info("larder: invalidation log followed again", "key", l.stream.key, "failed_rounds", failed)
 	}
 }
 
@@ -97,7 +97,7 @@ func (l *Log) readAll() error {
 func (l *Log) replaced() {
 	select {
 	case <-l.settled:
-		l.config.Logger.Warn("invalidation log erased or replaced, what was stored before is unusable", "key", l.stream.key)
+		l.config.Logger.Warn("larder: invalidation log erased or replaced, what was stored before is unusable", "key", l.stream.key)
 	default:
 	}
 	l.config.OnReset()
@@ -108,7 +108,7 @@ func (l *Log) replaced() {
 func (l *Log) repeat() {
 	if p, ok := l.core.again(); ok {
 		if _, err := l.send(l.context, p, max(l.period(), l.config.Timeout)); err == nil {
-			l.config.Logger.Info("overdue invalidations appended", "key", l.stream.key, "records", len(p.claims))
+			l.config.Logger.Info("larder: overdue invalidations appended", "key", l.stream.key, "records", len(p.claims))
 		}
 	}
 }
