@@ -41,8 +41,8 @@ func (u *run) freshen() {
 	u.update(update)
 }
 
-// update stores the response that is there again, with the fields of an answer that has no content. To a request with credentials
-// that answer needs a consent of its own: what it adds may be for one user.
+// update stores the response that is there again, with the fields of an answer that has no content. On a route with a lifetime of ours
+// an answer to credentials needs a consent of its own: what it adds may be for one user.
 func (u *run) update(update http.Header) {
 	targets := u.rt.c.opt.Targets
 	merged := policy.Freshen(header(u.stale.Fields), update, targets...)
@@ -52,7 +52,7 @@ func (u *run) update(update http.Header) {
 	switch {
 	case skip != "":
 		why = skip
-	case why == "" && !policy.Shareable(update, targets):
+	case why == "" && !u.rt.fromHeaders && !policy.Shareable(update, targets):
 		why = u.guarded
 	}
 	e := u.stale.Entry

@@ -40,15 +40,18 @@ func (x *exchange) runUnsafe() {
 	u := &run{rt: x.rt, r: x.r, fwd: fwdMethod, purpose: toWrite}
 	u.rec = recorder{u: u, w: x.w, header: x.w.Header()}
 	defer u.free()
+	defer func() {
+		if u.rec.committed() { // again, and also where it panics: the handler went on after its header
+			u.invalidate()
+		}
+	}()
 	x.rt.next.ServeHTTP(&u.rec, x.r)
 	if u.rec.status == 0 {
 		u.rec.WriteHeader(http.StatusOK)
 	}
 	if u.rec.mode == holding {
 		u.rec.commitHeld()
-		return
 	}
-	u.invalidate() // again: the handler went on after its header
 }
 
 // invalidate purges what a successful write has changed. A log out of reach is no reason to fail the write: the purge stays
@@ -116,10 +119,10 @@ func targetURL(r *http.Request) *url.URL {
 }
 
 // forwardHead lets the handler answer a HEAD that the store cannot. Its answer tells whether what is stored is still the
-// same: then it is freshened, else it goes (RFC 9111 §4.3.5). What the handler answers to credentials, or to more than it is
-// shown in a fill, tells nothing about what is stored for everyone.
+// same: then it is freshened, else it goes (RFC 9111 §4.3.5). What the handler answers to credentials, where the lifetime is ours, or to
+// more than it is shown in a fill, tells nothing about what is stored for everyone.
 func (x *exchange) forwardHead(s *response, fwd string) {
-	if s == nil || x.guarded != "" || x.rt.hidesPart(x.r) {
+	if s == nil || x.guarded != "" && !x.rt.fromHeaders || x.rt.hidesPart(x.r) {
 		x.forward(fwd, "")
 		return
 	}

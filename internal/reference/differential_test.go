@@ -217,15 +217,16 @@ func (p *play) whole(a *answer, rec *httptest.ResponseRecorder) {
 	}
 }
 
-// refreshed settles a refresh behind the client, which bears neither its wishes nor its credentials.
+// refreshed settles a refresh behind the client, which bears neither its wishes nor its credentials. What is answered may be one user's
+// all the same.
 func (p *play) refreshed(r ask, s *stored) {
 	c := p.calls[0]
 	p.same("conditional", c.conditional, s.validator())
 	r.header = r.header.Clone()
-	for _, name := range []string{"Cache-Control", "Pragma", "Authorization"} {
-		r.header.Del(name)
-	}
-	if p.model.settle(r, s, c.answer); c.status != http.StatusNotModified && !c.storable(r) {
+	r.header.Del("Cache-Control")
+	r.header.Del("Pragma")
+	p.model.settle(r, s, c.answer)
+	if c.status != http.StatusNotModified && !c.storable(r) && r.header["Authorization"] == nil {
 		p.model.drop(s) // it is not served any longer
 	}
 }
