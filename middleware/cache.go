@@ -24,7 +24,8 @@ type Cache struct {
 
 	flights    flights
 	purges     purges
-	refusals   refusals
+	refusals   pauses       // of keys whose answers may not be shared
+	backoffs   pauses       // of entries whose refresh has failed
 	maxFilling int64        // bytes that all runs together may hold back; beyond it responses stream and are not stored
 	filling    atomic.Int64 // bytes that they do
 	refreshing atomic.Int64

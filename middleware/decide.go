@@ -141,7 +141,7 @@ func (u *run) refuse(why string) {
 		return
 	}
 	if u.flight != nil && why != detailBudget {
-		c.refusals.add(u.flight.key, u.responded)
+		c.refusals.add(u.flight.key, u.responded, refusalMemory)
 	}
 	u.land(refused, nil)
 }

@@ -127,24 +127,27 @@ func TestVariantsAreBounded(t *testing.T) {
 	}
 }
 
-// TestRefusals: the table remembers a key for ten seconds, and only that key.
-func TestRefusals(t *testing.T) {
-	var table refusals
+// TestPauses: the table remembers a key for as long as it is told, and only that key.
+func TestPauses(t *testing.T) {
+	var table pauses
 	now := time.Now()
 	if table.recent("", now) || table.recent("a", now) {
 		t.Error("an empty table remembers something")
 	}
-	table.add("a", now)
+	table.add("a", now, refusalMemory)
 	for at, want := range map[time.Duration]bool{0: true, refusalMemory - 1: true, refusalMemory: false, time.Hour: false} {
 		if table.recent("a", now.Add(at)) != want {
 			t.Errorf("after %v: %v", at, !want)
 		}
 	}
-	if table.recent("b", now) {
+	if table.recent("b", now) || table.last("b") != 0 {
 		t.Error("another key is remembered")
 	}
+	if d := table.last("a"); d != refusalMemory {
+		t.Errorf("the last pause was %v", d)
+	}
 	for n := range 100_000 { // far more than there is room for
-		table.add(strconv.Itoa(n), now)
+		table.add(strconv.Itoa(n), now, refusalMemory)
 		if !table.recent(strconv.Itoa(n), now) {
 			t.Fatalf("the last one, %d, is forgotten", n)
 		}

@@ -32,7 +32,7 @@ func (x *exchange) hitAndRefresh(s *response) {
 // request's context still holds what its owner put there. The header becomes the run's.
 func (x *exchange) refresh(s *response, outer http.Header) {
 	c := x.rt.c
-	if x.arrived.UnixNano() < s.retryAt.Load() {
+	if c.backoffs.recent(s.Key, x.arrived) {
 		return
 	}
 	if c.refreshing.Add(1) > maxRefreshes {
@@ -60,7 +60,7 @@ func (u *run) runAlone(s *response) {
 	if u.rt.once && u.rt.c.hasLeases() {
 		l := u.rt.c.newLease(u.flight.key)
 		if !l.acquire(&u.ctx) {
-			s.retryAt.Store(time.Now().Add(refusedPause).UnixNano())
+			u.rt.c.backoffs.add(s.Key, time.Now(), refusedPause)
 			u.spare()
 			return
 		}
@@ -119,11 +119,11 @@ func (u *run) settle(s *response) {
 	}
 	switch {
 	case u.result != nil && u.reason == "":
-		s.failures.Store(0)
+		u.rt.c.backoffs.add(s.Key, time.Now(), 0)
 	case u.returned && !u.failed() && u.guarded == "" && !u.newcomer(): // what one user gets shows nothing
 		u.rt.c.tiers.drop(s.Key)
 	default:
-		n := min(s.failures.Add(1)-1, 10)
-		s.retryAt.Store(time.Now().Add(min(refreshBackoff<<n, maxBackoff)).UnixNano())
+		pause := max(refreshBackoff, min(2*u.rt.c.backoffs.last(s.Key), maxBackoff))
+		u.rt.c.backoffs.add(s.Key, time.Now(), pause)
 	}
 }

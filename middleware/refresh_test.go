@@ -160,6 +160,23 @@ func TestFailedRefresh(t *testing.T) {
 	}
 }
 
+// TestFailedRefreshWithoutMemory: refreshes get rarer also where no request finds what the one before it has found.
+func TestFailedRefreshWithoutMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := versions("", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+		h := newTestCache(t, Options{Store: new(fragile), MemoryBytes: -1}).For(time.Second, Stale(time.Hour))(o)
+		get(t, h, "/")
+		time.Sleep(10 * time.Second)
+		for range 60 {
+			expect(t, get(t, h, "/"), http.StatusOK, "1", "X-Cache", "Hit")
+			time.Sleep(time.Second)
+		}
+		if n := o.runs.Load() - 1; n < 5 || n > 7 {
+			t.Errorf("%d refreshes in a minute", n)
+		}
+	})
+}
+
 // TestRefreshThatIsNotStored: an answer that takes the place of what is stored, but may not be stored itself, ends it.
 func TestRefreshThatIsNotStored(t *testing.T) {
 	for name, answer := range map[string]func(http.ResponseWriter, *http.Request){

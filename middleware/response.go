@@ -33,8 +33,6 @@ type response struct {
 	face         atomic.Pointer[face]
 	spare        atomic.Pointer[face] // room for the first one, or nil
 	used         atomic.Int64         // Unix second of the last use, for choosing among variants
-	retryAt      atomic.Int64         // Unix nanoseconds before which no refresh is tried
-	failures     atomic.Int64         // refreshes that failed in a row
 }
 
 // face is what of a response changes with the clock, good for one second of the clock, one of the response's age, and one route.

@@ -1,0 +1,41 @@
+package middleware
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// refusalMemory is how long it is remembered that a key's answers may not be shared, so that its requests do not queue.
+const refusalMemory = 10 * time.Second
+
+// pauses remember of keys until when something is left alone, in a fixed table. Two keys in one slot displace each other, and two with
+// one hash pass for each other: either costs a run too many or a refresh that comes later, never a wrong answer. The zero value is ready.
+type pauses [1 << 13]struct{ hash, until, length atomic.Int64 }
+
+// add begins a pause of d, in the place of another one of the same key.
+func (t *pauses) add(key string, now time.Time, d time.Duration) {
+	h := int64(xxhash.Sum64String(key))
+	slot := &t[uint64(h)%uint64(len(t))]
+	slot.hash.Store(h)
+	slot.until.Store(now.Add(d).UnixNano())
+	slot.length.Store(int64(d))
+}
+
+// recent reports whether a pause is not over.
+func (t *pauses) recent(key string, now time.Time) bool {
+	h := int64(xxhash.Sum64String(key))
+	slot := &t[uint64(h)%uint64(len(t))]
+	return slot.hash.Load() == h && now.UnixNano() < slot.until.Load()
+}
+
+// last is how long the last pause of a key was to be, over or not; 0 where none is remembered.
+func (t *pauses) last(key string) time.Duration {
+	h := int64(xxhash.Sum64String(key))
+	slot := &t[uint64(h)%uint64(len(t))]
+	if slot.hash.Load() != h {
+		return 0
+	}
+	return time.Duration(slot.length.Load())
+}
