@@ -182,7 +182,7 @@ func (u *run) store(e *store.Entry) bool {
 	s := u.made.of(e)
 	origin := u.note.Origin()
 	s.stamp.Init(u.note.Position, origin, u.rt.selectors(u.made.selectors[:0], u.r, u.key, e))
-	names := u.rt.selecting(s)
+	names := u.selecting(s)
 	if c.log.Usable(&s.stamp, u.began) != invalidation.Valid {
 		u.overtake(s, names)
 		return false
@@ -212,18 +212,4 @@ func (u *run) overtake(s *response, names []string) {
 	}
 	s.Key = u.key
 	u.land(overtaken, s)
-}
-
-// selecting are the fields that select among the variants of a response's key: those of its Vary, but for what the key
-// splits by anyway.
-func (rt *route) selecting(s *response) []string {
-	var names []string
-	for i := range s.fields {
-		if s.fields[i].Name == "Vary" {
-			names, _ = policy.VaryNames(s.fields[i].Values)
-		}
-	}
-	return slices.DeleteFunc(names, func(name string) bool {
-		return contains(rt.headers, name) || name == "Cookie" && rt.hasCookies
-	})
 }

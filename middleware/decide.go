@@ -82,6 +82,9 @@ func (u *run) refusal() string {
 	if u.newcomer() {
 		return string(policy.ReasonSetCookie)
 	}
+	if _, all := varyNames(u.outer); all {
+		return string(policy.ReasonVary)
+	}
 	if u.rec.declared > u.rt.c.opt.MaxBodyBytes {
 		return detailBodySize
 	}

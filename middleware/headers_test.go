@@ -294,11 +294,6 @@ func TestFieldsOfOuterMiddlewares(t *testing.T) {
 			[]string{"Set-Cookie:"},
 		},
 		{
-			"Vary: *", func(h http.Header) { h.Set("Vary", "*") }, func(http.Header) {},
-			[]string{"Vary: 2"},
-			[]string{"Vary:"},
-		},
-		{
 			"no-store", func(h http.Header) { h.Set("Cache-Control", "no-store") }, func(http.Header) {},
 			[]string{"Cache-Control: max-age=3600"},
 			[]string{"Cache-Control: max-age=3600"},

@@ -49,7 +49,7 @@ type Options struct {
 	StatusKey bool
 	// Logger receives events; nil means slog.Default(). Keys are logged, values and credentials never.
 	Logger *slog.Logger
-	// Disabled makes every request pass by, untouched; invalidations still go out.
+	// Disabled makes every request pass by, untouched; the invalidations of Invalidate and Invalidates still go out.
 	Disabled bool
 }
 

@@ -1,6 +1,8 @@
 package middleware
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -30,4 +32,61 @@ func TestOuterFieldsOfARunBesideStale(t *testing.T) {
 		expect(t, get(t, h, "/", "X-Who", "bob"), http.StatusOK, "hello", "X-Cache", "Hit", "X-Request-Id", "bob", "Set-Cookie", "csrf=bob")
 		o.ran(t, 2)
 	})
+}
+
+// TestVaryOfOuterMiddlewares: what an outer middleware's Vary names selects, as the handler may have been given what it made of it, but
+// where it changes only what goes out, or the route vouches for it.
+func TestVaryOfOuterMiddlewares(t *testing.T) {
+	for _, tt := range []struct {
+		vary  string
+		rules []Rule
+		field string
+		split bool
+	}{
+		{"X-Tenant", nil, "X-Tenant", true},
+		{"x-other, x-tenant", nil, "X-Tenant", true},
+		{"Accept", []Rule{Public()}, "Accept", true},
+		{"Origin", nil, "Origin", false},
+		{"Accept-Encoding", nil, "Accept-Encoding", false},
+		{"Cookie", []Rule{Public()}, "Cookie", false},
+		{"Cookie", []Rule{Cookies("theme")}, "Cookie", false},
+		{"Authorization", []Rule{Public()}, "Authorization", false},
+		{"*", nil, "X-Tenant", true},
+	} {
+		t.Run(tt.vary+" "+tt.field, func(t *testing.T) {
+			cached := newTestCache(t, Options{}).For(time.Minute, tt.rules...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.WriteString(w, r.Context().Value(signedIn{}).(string))
+			}))
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Add("Vary", tt.vary)
+				cached.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), signedIn{}, r.Header.Get(tt.field))))
+			})
+			want := "ann"
+			expect(t, get(t, h, "/", tt.field, "ann"), http.StatusOK, "ann", "Vary", tt.vary)
+			if tt.split {
+				want = "bob"
+			}
+			expect(t, get(t, h, "/", tt.field, "bob"), http.StatusOK, want, "Vary", tt.vary)
+			expect(t, get(t, h, "/", tt.field, "ann"), http.StatusOK, "ann", "Vary", tt.vary)
+		})
+	}
+}
+
+// TestCookiesOfOuterMiddlewaresArePrivate: beside somebody's cookie our freshness is for that client only.
+func TestCookiesOfOuterMiddlewaresArePrivate(t *testing.T) {
+	for control, want := range map[string]string{
+		"":                          "max-age=60, private",
+		"public, no-transform":      "no-transform, max-age=60, private",
+		"public, max-age=9, x":      "public, max-age=9, x", // the handler's own word
+		"proxy-revalidate, private": "proxy-revalidate, private",
+	} {
+		h := dressed(newTestCache(t, Options{}).For(time.Minute, Public(), CDN(time.Hour))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if control != "" {
+				w.Header().Set("Cache-Control", control)
+			}
+		})))
+		for range 2 {
+			expect(t, get(t, h, "/", "X-Who", "ann"), http.StatusOK, "", "Cache-Control", want, "Set-Cookie", "csrf=ann")
+		}
+	}
 }

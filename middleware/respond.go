@@ -13,6 +13,7 @@ import (
 type reply struct {
 	hit    bool     // X-Cache
 	filled bool     // the handler's own fields are in place: only ours are missing
+	cookie bool     // of the fields that are in place an outer middleware's Set-Cookie is one
 	status []string // Cache-Status; nil: that of a hit
 }
 
@@ -65,6 +66,9 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 	if x.rt.hasCDN || s.Terms.Private {
 		set(h, "Cdn-Cache-Control", f.cdn, false) // the handler's is among the stored fields
 	}
+	if (how.cookie || !how.filled && !empty && len(h["Set-Cookie"]) > 0) && !s.Terms.Private && x.rt.speaksAsOrigin(s) {
+		keepPrivate(h)
+	}
 	status := how.status
 	switch {
 	case status == nil:
@@ -91,6 +95,16 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 	if c.opt.AnnounceTags && len(s.Tags) > 0 {
 		announce(h, s.Tags)
 	}
+}
+
+// keepPrivate is for a response beside which an outer middleware gives this client a cookie: where the freshness is ours to say, no
+// shared cache downstream may keep both on our word.
+func keepPrivate(h http.Header) {
+	shared := func(directive string) bool {
+		return contains([]string{"public", "private", "s-maxage", "proxy-revalidate"}, directive)
+	}
+	h["Cache-Control"] = []string{policy.RewriteClient(h["Cache-Control"], shared, "private")}
+	delete(h, "Cdn-Cache-Control")
 }
 
 // set assigns values that are clipped to their length, or removes the field, unless the header was empty anyway.

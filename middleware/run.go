@@ -119,7 +119,7 @@ func (u *run) variesBy() []string {
 	if v := u.rt.c.tiers.index([]byte(u.key)); v != nil {
 		return v.Names
 	}
-	return u.rt.selecting(u.stale)
+	return u.selecting(u.stale)
 }
 
 // addValidators makes the request conditional on what is stored (RFC 9111 §4.3.1), with the handler's own validators only: of

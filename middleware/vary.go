@@ -1,0 +1,46 @@
+package middleware
+
+import (
+	"slices"
+
+	"github.com/larderhq/larder/internal/policy"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// selecting are the fields that select among the variants of a response's key: those of its Vary and of what outer middlewares had in
+// theirs, but for what the key splits by anyway.
+func (u *run) selecting(s *response) []string {
+	names, _ := varyNames(s.fields)
+	outer, _ := varyNames(u.outer)
+	for _, name := range outer {
+		if u.rt.heeds(name) {
+			names = append(names, name)
+		}
+	}
+	return uniqueSorted(slices.DeleteFunc(names, func(name string) bool {
+		return contains(u.rt.headers, name) || name == "Cookie" && u.rt.hasCookies
+	}))
+}
+
+// heeds reports whether a field selects that an outer middleware's Vary names: what it made of the field for the handler, a tenant say,
+// may show in the response. CORS and compression change fields and coding on the way out, those of hits as well; and of what the
+// route vouches for it knows better.
+func (rt *route) heeds(name string) bool {
+	switch name {
+	case "Accept-Encoding", "Origin", "Access-Control-Request-Headers", "Access-Control-Request-Method":
+		return false
+	case "Authorization", "Cookie":
+		return !rt.public && rt.user == nil
+	}
+	return true
+}
+
+// varyNames are the fields that Vary names; all where it says "*".
+func varyNames(fields []store.Field) (names []string, all bool) {
+	for i := range fields {
+		if fields[i].Name == "Vary" {
+			return policy.VaryNames(fields[i].Values)
+		}
+	}
+	return nil, false
+}
