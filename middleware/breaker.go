@@ -19,7 +19,8 @@ const (
 type breaker struct {
 	*gobreaker.CircuitBreaker[struct{}]
 	bit    int32
-	failed *atomic.Pointer[time.Time] // when the last failure that counts was known
+	failed atomic.Pointer[time.Time] // when the last failure that counts was known
+	calm   atomic.Bool               // a success was counted, and no failure since
 }
 
 const (
@@ -27,8 +28,8 @@ const (
 	writesDown
 )
 
-func newBreaker(name string, bit int32) breaker {
-	return breaker{bit: bit, failed: new(atomic.Pointer[time.Time]), CircuitBreaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+func newBreaker(name string, bit int32) *breaker {
+	return &breaker{bit: bit, CircuitBreaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         name,
 		Timeout:      breakerProbe,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
@@ -47,7 +48,7 @@ var (
 // verdict is what the breaker is told of a call. Calls under way together fail together, and count once: one lost packet, or a pause of
 // Redis that is a little longer than the time-out, fails as many calls as there are requests, and would otherwise do for all that it
 // takes to open the breaker.
-func (b breaker) verdict(began time.Time, err error) error {
+func (b *breaker) verdict(began time.Time, err error) error {
 	if err == nil || isMiss(err) || errors.Is(err, errImpatient) {
 		return err
 	}
@@ -58,12 +59,24 @@ func (b breaker) verdict(began time.Time, err error) error {
 	return err
 }
 
-// guard runs f behind a breaker and keeps count of what comes of it.
-func (r *remote) guard(ctx context.Context, b breaker, f func() error) (err error) {
+// guard runs f behind a breaker. While all is well, a success need not be counted: that takes 300 ns, and a lock that all requests share.
+func (r *remote) guard(ctx context.Context, b *breaker, f func() error) error {
+	began := time.Now()
+	if !b.calm.Load() || r.down.Load()&b.bit != 0 {
+		return r.count(ctx, b, began, f)
+	}
+	err := f()
+	if err == nil || isMiss(err) {
+		return err
+	}
+	return r.count(ctx, b, began, func() error { return err })
+}
+
+// count runs f unless the breaker is open, and keeps count of what comes of it.
+func (r *remote) count(ctx context.Context, b *breaker, began time.Time, f func() error) (err error) {
 	asked := false
 	_, refused := b.Execute(func() (struct{}, error) {
 		asked = true
-		began := time.Now()
 		if err = f(); err != nil && ctx.Err() != nil && time.Since(began) < r.patience {
 			err = errImpatient
 		}
@@ -72,24 +85,31 @@ func (r *remote) guard(ctx context.Context, b breaker, f func() error) (err erro
 	if !asked {
 		return refused
 	}
+	r.mark(b, err)
+	return err
+}
+
+// mark notes what came of a call.
+func (r *remote) mark(b *breaker, err error) {
 	switch {
-	case err == nil || isMiss(err):
-		if r.down.Load()&b.bit != 0 {
-			r.recover(b)
-		}
-	case !errors.Is(err, errImpatient):
+	case errors.Is(err, errImpatient):
+	case err != nil && !isMiss(err):
 		r.stats.storeErrors.Add(1)
 		r.failedAt.Store(time.Now().UnixNano())
 		if r.down.Or(b.bit) == 0 {
 			r.log.Warn("larder: store lost, handlers answer until it is back", "calls", b.Name(), "error", err)
 		}
+		b.calm.Store(false)
+	case r.down.Load()&b.bit != 0:
+		r.recover(b)
+	default:
+		b.calm.Store(true)
 	}
-	return err
 }
 
 // recover notes that calls of one kind succeed again, and logs it when none fail any more: for a second, as a client's pool goes on
 // failing calls for a while. Where reads had failed the whole store was lost, and it is all back with them.
-func (r *remote) recover(b breaker) {
+func (r *remote) recover(b *breaker) {
 	if time.Now().UnixNano()-r.failedAt.Load() < int64(breakerProbe) {
 		return
 	}

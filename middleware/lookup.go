@@ -117,7 +117,10 @@ func (x *exchange) fetch(key []byte) *response {
 		return nil
 	}
 	x.rt.c.awaitLog(x.r.Context())
-	s := x.rt.decode(alias(key), alias(value.Bytes), invalidation.Origin{}, x.key, x.r)
+	s, _ := value.Shared().(*response)
+	if s == nil || s.Key != alias(key) { // long keys may share a digest
+		s = x.rt.decode(alias(key), alias(value.Bytes), invalidation.Origin{}, x.key, x.r)
+	}
 	switch {
 	case s == nil:
 	case s.Variants != nil:
@@ -125,6 +128,7 @@ func (x *exchange) fetch(key []byte) *response {
 			t.indexes.Store(e.Key, e)
 		}
 	case t.memory == nil:
+		value.Share(s) // with those who waited for the same GET
 		x.value = value
 	}
 	return s

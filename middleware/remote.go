@@ -30,7 +30,7 @@ const (
 type remote struct {
 	bytes         store.Bytes
 	batches       *store.Redis // bytes, where it takes several values at once
-	reads, writes breaker
+	reads, writes *breaker
 	log           *slog.Logger
 	stats         *counters
 	patience      time.Duration // the end of a request before it says nothing about the store

@@ -31,6 +31,21 @@ func (v Value) Release() {
 	}
 }
 
+// Share gives what was made of the bytes, and may point into them, to those who hold them as well. It goes with them.
+func (v Value) Share(x any) {
+	if v.buf != nil {
+		v.buf.shared.CompareAndSwap(nil, x)
+	}
+}
+
+// Shared is what somebody has made of the bytes and shared, or nil.
+func (v Value) Shared() any {
+	if v.buf == nil {
+		return nil
+	}
+	return v.buf.shared.Load()
+}
+
 // Own returns the bytes in memory that may be kept. It takes the place of Release.
 func (v Value) Own() []byte {
 	if v.buf == nil {
@@ -43,9 +58,10 @@ func (v Value) Own() []byte {
 
 // buffer is memory that several callers read, and that is used again when the last of them has released it.
 type buffer struct {
-	bytes []byte
-	class int
-	refs  atomic.Int32
+	bytes  []byte
+	class  int
+	refs   atomic.Int32
+	shared atomic.Value // what its holders have made of the bytes
 }
 
 // newBuffer returns a buffer of one reference, or nil for a size that is not used again.
@@ -64,6 +80,7 @@ func newBuffer(size int) *buffer {
 
 func (b *buffer) release() {
 	if b.refs.Add(-1) == 0 {
+		b.shared = atomic.Value{}
 		buffers[b.class].Put(b)
 	}
 }
