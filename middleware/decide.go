@@ -55,7 +55,7 @@ func (u *run) unchanged() bool {
 		return false
 	}
 	s := newResponse(&store.Entry{Fields: u.rec.fields})
-	return policy.NotModified(u.r.Header, s.matches, s.lastModified, "")
+	return s.notModified(u.r.Header["If-None-Match"], u.r.Header, "")
 }
 
 // serverError reports whether a status counts as an error for stale-if-error (RFC 5861 §4).

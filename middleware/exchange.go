@@ -29,7 +29,8 @@ type exchange struct {
 	until       time.Time                // when a look into the remote tier has to end
 	value       store.Value              // where the body of a response from there is, if nobody else has it
 	guarded     string                   // authorization, cookie or client-certificate: only a response that says so may answer, or be stored
-	_           [24]byte                 // up to whole cache lines: where two exchanges share one, two cores serve 1.4 times what one does, not 1.9
+	noneMatch   []string                 // If-None-Match
+	// All this is whole cache lines: where two exchanges share one, two cores serve 1.4 times what one does, not 1.9.
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -134,7 +135,9 @@ func (x *exchange) take(f *asking, name string, lines []string) {
 		f.upgrade = true
 	case "If-Match", "If-Unmodified-Since":
 		f.precondition = true
-	case "If-None-Match", "If-Modified-Since":
+	case "If-None-Match":
+		x.noneMatch, x.conditional = lines, true
+	case "If-Modified-Since":
 		x.conditional = true
 	case "Range":
 		x.ranged = x.r.Method == http.MethodGet

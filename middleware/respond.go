@@ -23,7 +23,7 @@ func (x *exchange) serve(s *response, how reply, now time.Time) {
 	f := s.at(x.rt, now)
 	status, body := s.Status, s.Body
 	fields := s.fields
-	short := x.conditional && status == http.StatusOK && x.notModified(s)
+	short := x.conditional && status == http.StatusOK && s.notModified(x.noneMatch, x.r.Header, first(s.date))
 	if short {
 		fields = s.lasting
 	}
@@ -128,9 +128,13 @@ func put(h http.Header, f *store.Field, empty bool) {
 	h[f.Name] = f.Values
 }
 
-// notModified evaluates the request's conditions against a stored 200 (RFC 9110 §13.2.2, RFC 9111 §4.3.2).
-func (x *exchange) notModified(s *response) bool {
-	return policy.NotModified(x.r.Header, s.matches, s.lastModified, first(s.date))
+// notModified evaluates a request's conditions against a 200 of this date (RFC 9111 §4.3.2). If-Modified-Since counts only where
+// If-None-Match, which is asked for once, is absent (RFC 9110 §13.2.2).
+func (s *response) notModified(noneMatch []string, h http.Header, date string) bool {
+	if len(noneMatch) > 0 {
+		return s.matches(noneMatch)
+	}
+	return !policy.ModifiedSince(h["If-Modified-Since"], s.lastModified, date)
 }
 
 // matches reports whether the lines of an If-None-Match match the response; the wildcard does also where it has no tag. What a

@@ -1,26 +1,17 @@
 package policy
 
 import (
-	"net/http"
 	"strings"
 	"time"
 )
 
-// NotModified reports whether a conditional GET or HEAD is answered with 304 from a stored 200. If-None-Match is
-// evaluated by matches, which gets all its lines; only without it If-Modified-Since counts (RFC 9110 §13.2.2).
-func NotModified(request http.Header, matches func(ifNoneMatch []string) bool, lastModified, date string) bool {
-	if lines := request["If-None-Match"]; len(lines) > 0 {
-		return matches(lines)
-	}
-	since, ok := Singleton(request["If-Modified-Since"])
-	return ok && !ModifiedSince(since, lastModified, date)
-}
-
-// ModifiedSince is the condition of If-Modified-Since (RFC 9110 §13.1.3): false where the stored response was last
-// modified at or before the field's date. Without Last-Modified its Date stands in (RFC 9111 §4.3.2; without Date,
-// pass the time of receipt). It is true, so that the field is ignored, where a date is missing or invalid.
-func ModifiedSince(ifModifiedSince, lastModified, date string) bool {
-	since, ok := ParseDate(ifModifiedSince)
+// ModifiedSince is the condition of If-Modified-Since, of which it gets all lines (RFC 9110 §13.1.3): false where the
+// stored response was last modified at or before the field's date. Without Last-Modified its Date stands in
+// (RFC 9111 §4.3.2; without Date, pass the time of receipt). It is true, so that the field is ignored, where a date is
+// missing or invalid.
+func ModifiedSince(ifModifiedSince []string, lastModified, date string) bool {
+	line, _ := Singleton(ifModifiedSince)
+	since, ok := ParseDate(line)
 	if !ok {
 		return true
 	}

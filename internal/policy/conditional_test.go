@@ -1,9 +1,6 @@
 package policy
 
-import (
-	"slices"
-	"testing"
-)
+import "testing"
 
 const (
 	monday       = "Mon, 05 Jan 2026 00:00:00 GMT"
@@ -13,47 +10,27 @@ const (
 
 func TestModifiedSince(t *testing.T) {
 	tests := map[string]struct {
-		since, lastModified, date string
-		want                      bool
+		since              []string
+		lastModified, date string
+		want               bool
 	}{
-		"RFC 9110 §13.1.3 the same":            {monday, monday, "", false},
-		"RFC 9110 §13.1.3 the same, RFC 850":   {mondayRFC850, monday, "", false},
-		"RFC 9110 §13.1.3 modified before":     {mondayLater, monday, "", false},
-		"RFC 9110 §13.1.3 modified later":      {monday, mondayLater, "", true},
-		"RFC 9110 §13.1.3 an invalid field":    {"Mon, 5 Jan 2026 00:00:00 GMT", monday, "", true},
-		"RFC 9110 §13.1.3 no field":            {"", monday, "", true},
-		"RFC 9110 §13.1.3 no date to compare":  {monday, "", "", true},
-		"RFC 9110 §13.1.3 an invalid one":      {monday, "x", monday, true},
-		"§4.3.2 Date for Last-Modified":        {monday, "", monday, false},
-		"§4.3.2 Date for Last-Modified, later": {monday, "", mondayLater, true},
-		"§4.3.2 Last-Modified before Date":     {monday, monday, mondayLater, false},
+		"RFC 9110 §13.1.3 the same":            {[]string{monday}, monday, "", false},
+		"RFC 9110 §13.1.3 the same, RFC 850":   {[]string{mondayRFC850}, monday, "", false},
+		"RFC 9110 §13.1.3 modified before":     {[]string{mondayLater}, monday, "", false},
+		"RFC 9110 §13.1.3 modified later":      {[]string{monday}, mondayLater, "", true},
+		"RFC 9110 §13.1.3 an invalid field":    {[]string{"Mon, 5 Jan 2026 00:00:00 GMT"}, monday, "", true},
+		"RFC 9110 §13.1.3 spaces":              {[]string{"  " + monday}, monday, "", false},
+		"RFC 9110 §13.1.3 twice":               {[]string{monday, monday}, monday, "", true},
+		"RFC 9110 §13.1.3 no field":            {nil, monday, "", true},
+		"RFC 9110 §13.1.3 no date to compare":  {[]string{monday}, "", "", true},
+		"RFC 9110 §13.1.3 an invalid one":      {[]string{monday}, "x", monday, true},
+		"§4.3.2 Date for Last-Modified":        {[]string{monday}, "", monday, false},
+		"§4.3.2 Date for Last-Modified, later": {[]string{monday}, "", mondayLater, true},
+		"§4.3.2 Last-Modified before Date":     {[]string{monday}, monday, mondayLater, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if got := ModifiedSince(test.since, test.lastModified, test.date); got != test.want {
-				t.Errorf("got %v", got)
-			}
-		})
-	}
-}
-
-func TestNotModified(t *testing.T) {
-	tests := map[string]struct {
-		fields []string
-		want   bool
-	}{
-		"no condition":                           {nil, false},
-		"§13.1.2 If-None-Match":                  {[]string{`If-None-Match: "a"`, `If-None-Match: "b"`}, true},
-		"§13.1.2 If-None-Match, another":         {[]string{`If-None-Match: "a"`}, false},
-		"§13.1.3 If-Modified-Since":              {[]string{"If-Modified-Since:  " + monday}, true},
-		"§13.1.3 If-Modified-Since twice":        {[]string{"If-Modified-Since: " + monday, "If-Modified-Since: " + monday}, false},
-		"§13.2.2 If-None-Match comes first":      {[]string{`If-None-Match: "a"`, "If-Modified-Since: " + monday}, false},
-		"§13.2.2 If-None-Match comes first, too": {[]string{`If-None-Match: "b"`, "If-Modified-Since: x"}, true},
-	}
-	for name, test := range tests {
-		t.Run("RFC 9110 "+name, func(t *testing.T) {
-			matches := func(fields []string) bool { return slices.Contains(fields, `"b"`) }
-			if got := NotModified(header(test.fields...), matches, monday, ""); got != test.want {
 				t.Errorf("got %v", got)
 			}
 		})

@@ -221,6 +221,39 @@ func TestLanesJoinTheNextBatch(t *testing.T) {
 	})
 }
 
+// TestLanesShareWhatIsMadeOfAValue: of those who wait for one GET, one makes something of the value, and not for who asks later.
+func TestLanesShareWhatIsMadeOfAValue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{gate: make(chan struct{})}
+		s := open(t, "default", w, time.Hour).(*store.Redis)
+		occupy(t, s, w)
+		read := func() any {
+			v, err := s.Read(t.Context(), "k")
+			must(t, err)
+			defer v.Release()
+			v.Share(new(int))
+			time.Sleep(time.Millisecond) // so that all hold it
+			return v.Shared()
+		}
+		made := make(chan any, 3)
+		for range cap(made) {
+			go func() { made <- read() }()
+		}
+		synctest.Wait()
+		close(w.gate)
+		first := <-made
+		for range cap(made) - 1 {
+			if x := <-made; x != first || x == nil {
+				t.Errorf("%v, and for others %v", x, first)
+			}
+		}
+		if x := read(); x == first {
+			t.Error("it did not go with the value")
+		}
+	})
+}
+
 func TestLanesDoNotReadWhatIsOlder(t *testing.T) {
 	t.Parallel()
 	allKinds(t, func(t *testing.T, open func(*wire, time.Duration) store.Bytes) {

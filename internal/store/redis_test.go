@@ -237,7 +237,8 @@ func speak(t *testing.T, reply string) (addr string) {
 	return l.Addr().String()
 }
 
-// TestRedisValuesAreTheirOwn: memory is used again only when all who read it have released it, and not at all if one keeps it.
+// TestRedisValuesAreTheirOwn: memory is used again only when all who read it have released it, and not at all if one keeps it. What
+// is made of a value goes with it.
 func TestRedisValuesAreTheirOwn(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t)
@@ -261,6 +262,10 @@ func TestRedisValuesAreTheirOwn(t *testing.T) {
 						}
 						expectAll(t, v.Bytes, i)
 						expectAll(t, shared, i)
+						if made := v.Shared(); made != nil && made != i {
+							t.Errorf("value %d shares what was made of %v", i, made)
+						}
+						v.Share(i)
 						switch {
 						case kept[i] == nil:
 							kept[i] = v.Own()
