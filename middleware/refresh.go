@@ -46,8 +46,8 @@ func (x *exchange) refresh(s *response, outer http.Header) {
 	}
 	u := x.newRun(f, s, fwdStale)
 	u.purpose, u.asked = toRefresh, nil
-	u.r = x.rt.impersonal(x.r, u.variesBy()) // but outer middlewares may have told the handler who asks: u.guarded stays
 	u.rec.w, u.rec.header, u.outer = nil, outer, outerFields(outer)
+	u.r = x.rt.impersonal(x.r, u.variesBy()) // but outer middlewares may have told the handler who asks: u.guarded stays
 	u.prepare(true)
 	c.goBackground(func() {
 		defer c.refreshing.Add(-1)

@@ -176,7 +176,7 @@ func TestShortScriptsInRedis(t *testing.T) {
 		played++
 		prefix := "script" + strconv.Itoa(played)
 		t.(*testing.T).Parallel()
-		return scripted(t, larder.Options{Redis: client, MemoryBytes: -1, Prefix: prefix}, origin, options)
+		return scripted(t, larder.Options{Redis: client, MemoryBytes: -1, Prefix: prefix, StoreTimeout: time.Minute}, origin, options)
 	})
 }
 

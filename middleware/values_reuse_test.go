@@ -67,7 +67,9 @@ func TestValuesAreNotMixed(t *testing.T) {
 				return
 			case 1:
 				h.ServeHTTP(slowReader{w}, request(t.Context(), path, "Range", "bytes=0-99"))
-				want = want[:min(100, len(want))]
+				if w.Code == http.StatusPartialContent { // else it ran by itself, and this handler knows no ranges
+					want = want[:min(100, len(want))]
+				}
 			default:
 				h.ServeHTTP(slowReader{w}, request(t.Context(), path))
 			}

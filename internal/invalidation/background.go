@@ -25,6 +25,7 @@ func (l *Log) follow() {
 		l.round()
 		select {
 		case <-l.context.Done():
+			l.repeat(context.Background()) // what is overdue has no other chance
 			return
 		case <-ticker.C:
 		case <-l.wake:
@@ -44,7 +45,7 @@ func (l *Log) round() {
 	if err == nil {
 		l.report(l.failures.Swap(0), nil)
 		l.rounds.send()
-		l.repeat()
+		l.repeat(l.context)
 	} else if l.context.Err() == nil {
 		l.report(l.failures.Add(1)-1, err)
 		l.relocate()
@@ -105,9 +106,9 @@ func (l *Log) replaced() {
 
 // repeat appends the purges that went wrong. Another error leaves them for the next round. Nobody waits for it, so that it has as long
 // as a read: a log that answers reads but is slower than Timeout would get the same purges in each round, and settle none.
-func (l *Log) repeat() {
+func (l *Log) repeat(ctx context.Context) {
 	if p, ok := l.core.again(); ok {
-		if _, err := l.send(l.context, p, max(l.period(), l.config.Timeout)); err == nil {
+		if _, err := l.send(ctx, p, max(l.period(), l.config.Timeout)); err == nil {
 			l.config.Logger.Info("larder: overdue invalidations appended", "key", l.stream.key, "records", len(p.claims))
 		}
 	}

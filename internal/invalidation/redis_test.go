@@ -399,3 +399,25 @@ func TestPurgeBeforeTheFirstRound(t *testing.T) {
 		t.Errorf("%d purges are pending", n)
 	}
 }
+
+// TestCloseSettlesWhatIsOverdue: a purge that went wrong is tried once more before its process forgets it.
+func TestCloseSettlesWhatIsOverdue(t *testing.T) {
+	server := redistest.Start(t)
+	l := open(t, Config{Client: server.Client(), Timeout: 10 * time.Millisecond, Lease: time.Hour})
+	if !l.Wait(t.Context(), Position{}) {
+		t.Fatal("not followed")
+	}
+	before := server.Commands("xadd")
+	server.Pause()
+	if _, err := l.Append(t.Context(), Record{Selector: All}); err == nil {
+		t.Error("appended to a log out of reach")
+	}
+	closed := make(chan error)
+	go func() { closed <- l.Close() }()
+	<-l.context.Done()
+	server.Resume()
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	eventually(t, func() bool { return server.Commands("xadd") > before && l.core.owed.count.Load() == 0 })
+}
