@@ -32,7 +32,7 @@ func (x *exchange) hitAndRefresh(s *response) {
 // request's context still holds what its owner put there. The header becomes the run's.
 func (x *exchange) refresh(s *response, outer http.Header) {
 	c := x.rt.c
-	if c.backoffs.recent(s.Key, x.arrived) {
+	if x.r.Method == http.MethodHead || c.backoffs.recent(s.Key, x.arrived) { // what answers a HEAD has no content to store
 		return
 	}
 	if c.refreshing.Add(1) > maxRefreshes {

@@ -297,3 +297,24 @@ func TestRouteParametersInTheBackground(t *testing.T) {
 		t.Error("no refresh ran")
 	}
 }
+
+// TestHEADRefreshesNothing: a HEAD is answered while a response is stale, but what its handler would answer has no content to be stored.
+func TestHEADRefreshesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{answer: func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodHead {
+				_, _ = io.WriteString(w, "hello")
+			}
+		}}
+		h := newTestCache(t, Options{}).For(time.Second, Stale(time.Hour), RefreshAhead())(o)
+		get(t, h, "/")
+		time.Sleep(2 * time.Second)
+		w, r := httptest.NewRecorder(), request(t.Context(), "/")
+		r.Method = http.MethodHead
+		h.ServeHTTP(w, r)
+		expect(t, w, http.StatusOK, "", "X-Cache", "Hit", "Content-Length", "5")
+		synctest.Wait()
+		o.ran(t, 1)
+		expect(t, get(t, h, "/"), http.StatusOK, "hello", "X-Cache", "Hit")
+	})
+}
