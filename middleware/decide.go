@@ -36,10 +36,10 @@ func (u *run) decide() holdMode {
 }
 
 // supersedes reports whether an answer that is not stored shows all the same that what is stored is no longer suitable
-// (RFC 9111 §4.3.3). An error shows nothing, nor does what one user gets.
+// (RFC 9111 §4.3.3). An error shows nothing, nor does what one user gets, or one who is just given a cookie.
 func (u *run) supersedes() bool {
 	gone := u.rec.status == http.StatusNotFound || u.rec.status == http.StatusGone
-	return u.stale != nil && u.guarded == "" && (gone || u.rec.status < http.StatusBadRequest)
+	return u.stale != nil && u.guarded == "" && !u.newcomer() && (gone || u.rec.status < http.StatusBadRequest)
 }
 
 // needsWhole reports whether nothing can be sent before the response is complete: nobody is there to get it, the client asked

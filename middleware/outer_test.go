@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,5 +89,38 @@ func TestCookiesOfOuterMiddlewaresArePrivate(t *testing.T) {
 		for range 2 {
 			expect(t, get(t, h, "/", "X-Who", "ann"), http.StatusOK, "", "Cache-Control", want, "Set-Cookie", "csrf=ann")
 		}
+	}
+}
+
+// TestNewcomersEndNothing: what is not stored since an outer middleware gives its client a cookie says nothing of what is stored, be
+// it asked for in the background or by a HEAD.
+func TestNewcomersEndNothing(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		synctest.Test(t, func(t *testing.T) {
+			o := &origin{answer: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Etag", `"of`+r.Header.Get("X-New")+`"`)
+				if r.Method != http.MethodHead {
+					_, _ = io.WriteString(w, "hello")
+				}
+			}}
+			cached := newTestCache(t, Options{}).For(time.Second, Stale(time.Minute), StaleIfError(time.Hour))(o)
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Header.Get("X-New") != "" {
+					w.Header().Set("Set-Cookie", "csrf=1")
+				}
+				cached.ServeHTTP(w, r)
+			})
+			get(t, h, "/")
+			time.Sleep(2 * time.Second)
+			r := request(t.Context(), "/", "X-New", "1")
+			if r.Method = method; method == http.MethodHead {
+				time.Sleep(2 * time.Minute)
+			}
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			synctest.Wait()
+			o.ran(t, 2)
+			o.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
+			expect(t, get(t, h, "/"), http.StatusOK, "hello")
+		})
 	}
 }

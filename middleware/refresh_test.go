@@ -318,3 +318,24 @@ func TestHEADRefreshesNothing(t *testing.T) {
 		expect(t, get(t, h, "/"), http.StatusOK, "hello", "X-Cache", "Hit")
 	})
 }
+
+// TestHEADWithoutWriteHeader: a handler that leaves it to the server to say 200 has answered a HEAD as well.
+func TestHEADWithoutWriteHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{answer: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Etag", `"a"`)
+			if r.Method != http.MethodHead {
+				_, _ = io.WriteString(w, "hello")
+			}
+		}}
+		h := newTestCache(t, Options{}).For(time.Second, StaleIfError(time.Hour))(o)
+		get(t, h, "/")
+		time.Sleep(2 * time.Second)
+		w, r := httptest.NewRecorder(), request(t.Context(), "/")
+		r.Method = http.MethodHead
+		h.ServeHTTP(w, r)
+		expect(t, w, http.StatusOK, "", "Cache-Status", "larder; fwd=stale")
+		o.ran(t, 2)
+		expect(t, get(t, h, "/"), http.StatusOK, "hello", "X-Cache", "Hit")
+	})
+}

@@ -137,7 +137,10 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 	r := x.r.WithContext(context.WithValue(x.r.Context(), statementKey{}, &u.said))
 	r.Header = r.Header.Clone() // a handler may change it; what is freshened is filed under what the client sent
 	x.rt.next.ServeHTTP(&u.rec, r)
-	if u.rec.status != http.StatusOK {
+	if u.rec.status == 0 {
+		u.rec.WriteHeader(http.StatusOK)
+	}
+	if u.rec.status != http.StatusOK || u.newcomer() {
 		return
 	}
 	old, head := header(s.Fields), u.rec.own(u.outer)
