@@ -24,7 +24,11 @@ func Tag(name string) Selector { return Selector{invalidation.Tag, name} }
 // before it, as in "shop.example/items/1", only those that answer for that host. Of a whole URL, scheme and query are left out.
 func Path(path string) Selector {
 	path, _, _ = strings.Cut(path, "?")
-	path = strings.TrimPrefix(strings.TrimPrefix(path, "http://"), "https://")
+	rest := strings.TrimPrefix(strings.TrimPrefix(path, "http://"), "https://")
+	if rest != path && !strings.Contains(rest, "/") { // a URL with no path is that of "/"
+		rest += "/"
+	}
+	path = rest
 	if i := strings.IndexByte(path, '/'); i > 0 {
 		path = strings.ToLower(path[:i]) + path[i:]
 	}
