@@ -24,9 +24,17 @@ func (rt *route) leadsBack(r *http.Request, status int, location string) bool {
 	from.RawQuery, from.ForceQuery = r.URL.RawQuery, r.URL.ForceQuery
 	to, err := from.Parse(location)
 	return err == nil && to.String() != from.String() &&
-		(rt.anyHost || strings.EqualFold(to.Host, from.Host)) &&
+		(rt.anyHost || strings.EqualFold(named(to), named(from))) &&
 		or(to.EscapedPath(), "/") == or(from.EscapedPath(), "/") &&
 		rt.queryKey(to.RawQuery) == rt.queryKey(from.RawQuery)
+}
+
+// named is a host as clients name it: without the port that its scheme implies.
+func named(u *url.URL) string {
+	if u.Scheme == "https" {
+		return strings.TrimSuffix(u.Host, ":443")
+	}
+	return strings.TrimSuffix(u.Host, ":80")
 }
 
 // queryKey is what a key holds of a query.

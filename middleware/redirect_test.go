@@ -15,6 +15,7 @@ func TestRedirectsToThemselves(t *testing.T) {
 		stored   bool
 	}{
 		"to https behind a proxy":  {nil, "http://shop.example/a?b=1", "https://shop.example/a?b=1", false},
+		"to the port of https":     {nil, "http://shop.example/a", "https://shop.example:443/a", false},
 		"to a sorted query":        {nil, "http://shop.example/a?b=1&a=2", "/a?a=2&b=1", false},
 		"to an unescaped query":    {nil, "http://shop.example/a?b=%61", "?b=a", false},
 		"to no empty query":        {nil, "http://shop.example/a?", "/a", false},
