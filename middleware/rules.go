@@ -66,7 +66,8 @@ func Headers(names ...string) Rule {
 }
 
 // Cookies lets only these cookies split the cache; requests with others are cached all the same, and the others are hidden
-// from the handler while it fills an entry. The response is sent with Vary: Cookie. Cookies() without names ignores all of them.
+// from the handler while it fills an entry. The response is sent with Vary: Cookie. Cookies() without names ignores all of them,
+// and sends no Vary.
 func Cookies(names ...string) Rule {
 	for _, n := range names {
 		if !token(n) {

@@ -5,12 +5,12 @@ import "sync/atomic"
 // Stats are counts since New, and what memory holds now.
 type Stats struct {
 	Hits          int64 // answered from the store, stale ones included
-	Misses        int64 // the handler ran, or the request waited for a run
+	Misses        int64 // the handler ran, or the request waited for a run or was only-if-cached
 	Bypasses      int64 // passed by
 	Stores        int64 // responses accepted for storing
 	Refusals      int64 // responses that were not stored
 	Stale         int64 // stale responses served in the place of an error
-	Invalidations int64 // selectors invalidated by this process
+	Invalidations int64 // selectors invalidated by this process; a path with a host counts twice, as routes with AnyHost have it too
 	Panics        int64 // handlers that panicked
 	StoreErrors   int64 // failed calls to Redis or Store
 	Dropped       int64 // writes to Redis or Store that were given up
