@@ -81,20 +81,10 @@ func (c *Cache) passive() bool { return c.opt.Disabled || c.closed.Load() }
 // stored is usable, and what is stored has no position in the log. Where the store does not answer, the log will not either, and
 // nobody waits for both.
 func (c *Cache) awaitLog(ctx context.Context) {
-	select {
-	case <-c.log.Settled():
-		return
-	default:
-	}
 	if r := c.tiers.remote; r != nil && r.down.Load()&readsDown != 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opt.StoreTimeout)
-	defer cancel()
-	select {
-	case <-c.log.Settled():
-	case <-ctx.Done():
-	}
+	c.log.Await(ctx)
 }
 
 // goBackground runs f in a goroutine that Close waits for; once the cache is closed, in the caller's.

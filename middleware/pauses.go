@@ -12,30 +12,34 @@ const refusalMemory = 10 * time.Second
 
 // pauses remember of keys until when something is left alone, in a fixed table. Two keys in one slot displace each other, and two with
 // one hash pass for each other: either costs a run too many or a refresh that comes later, never a wrong answer. The zero value is ready.
-type pauses [1 << 13]struct{ hash, until, length atomic.Int64 }
+type pauses [1 << 13]pause
+
+type pause struct{ hash, until, length atomic.Int64 }
+
+func (t *pauses) slot(key string) (p *pause, hash int64) {
+	h := xxhash.Sum64String(key)
+	return &t[h%uint64(len(t))], int64(h)
+}
 
 // add begins a pause of d, in the place of another one of the same key.
 func (t *pauses) add(key string, now time.Time, d time.Duration) {
-	h := int64(xxhash.Sum64String(key))
-	slot := &t[uint64(h)%uint64(len(t))]
-	slot.hash.Store(h)
-	slot.until.Store(now.Add(d).UnixNano())
-	slot.length.Store(int64(d))
+	p, hash := t.slot(key)
+	p.hash.Store(hash)
+	p.until.Store(now.Add(d).UnixNano())
+	p.length.Store(int64(d))
 }
 
 // recent reports whether a pause is not over.
 func (t *pauses) recent(key string, now time.Time) bool {
-	h := int64(xxhash.Sum64String(key))
-	slot := &t[uint64(h)%uint64(len(t))]
-	return slot.hash.Load() == h && now.UnixNano() < slot.until.Load()
+	p, hash := t.slot(key)
+	return p.hash.Load() == hash && now.UnixNano() < p.until.Load()
 }
 
 // last is how long the last pause of a key was to be, over or not; 0 where none is remembered.
 func (t *pauses) last(key string) time.Duration {
-	h := int64(xxhash.Sum64String(key))
-	slot := &t[uint64(h)%uint64(len(t))]
-	if slot.hash.Load() != h {
+	p, hash := t.slot(key)
+	if p.hash.Load() != hash {
 		return 0
 	}
-	return time.Duration(slot.length.Load())
+	return time.Duration(p.length.Load())
 }

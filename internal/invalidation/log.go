@@ -133,7 +133,7 @@ func (l *Log) append(ctx context.Context, records []Record) (Position, error) {
 		l.core.fail(p)
 		return Position{}, ErrUnreachable
 	}
-	l.await(ctx)
+	l.Await(ctx) // a purge that is acknowledged before the first reading would be appended twice
 	position, err := l.send(ctx, p, l.config.Timeout)
 	if err != nil {
 		l.hurry()
@@ -142,8 +142,13 @@ func (l *Log) append(ctx context.Context, records []Record) (Position, error) {
 	return position, nil
 }
 
-// await gives the first reading of the log a moment, as a purge that is acknowledged before it would be appended twice.
-func (l *Log) await(ctx context.Context) {
+// Await gives the first reading of the log a moment, Timeout at most.
+func (l *Log) Await(ctx context.Context) {
+	select {
+	case <-l.settled:
+		return
+	default:
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.config.Timeout)
 	defer cancel()
 	select {

@@ -63,9 +63,7 @@ func (s *Stamp) Init(p Position, o Origin, selectors []Selector) {
 
 // BegunSince says whether the handler began in this process after a request had arrived. Then the response is good for that request,
 // whatever was invalidated meanwhile.
-func (s *Stamp) BegunSince(arrived time.Time) bool { return s.begunSince(at(arrived)) }
-
-func (s *Stamp) begunSince(a instant) bool { return s.here && s.began.mono >= a.mono }
+func (s *Stamp) BegunSince(arrived time.Time) bool { return s.here && s.began.mono >= at(arrived).mono }
 
 const stateBits = 2
 
