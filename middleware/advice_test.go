@@ -41,3 +41,22 @@ func TestAdviceOnWildcardsOfTags(t *testing.T) {
 		}
 	}
 }
+
+// A cookie of an outer middleware keeps pages from being stored whose handler sets none: the log says so, and what to say.
+func TestAdviceOnCookiesOfOuterMiddlewares(t *testing.T) {
+	for name, tt := range map[string]struct {
+		rules []larder.Rule
+		lines int
+	}{"strict": {nil, 1}, "vouched for": {[]larder.Rule{larder.Public()}, 0}} {
+		var log journal
+		c := openCache(t, larder.Options{Logger: log.logger()})
+		h := outside(c.OneHour(tt.rules...)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w, "page") })),
+			func(h http.Header) { h.Set("Set-Cookie", "csrf=1") })
+		for _, path := range []string{"/1", "/2"} {
+			ask(t, h, path)
+		}
+		if n := log.count("level=INFO", "given a cookie by a middleware outside", "route=", "cure="); n != tt.lines {
+			t.Errorf("%s: %d lines in\n%s", name, n, log.String())
+		}
+	}
+}

@@ -80,6 +80,7 @@ func (u *run) refusal() string {
 		return skip
 	}
 	if u.newcomer() {
+		u.rt.adviseNewcomer(u.r)
 		return string(policy.ReasonSetCookie)
 	}
 	if _, all := varyNames(u.outer); all {

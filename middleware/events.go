@@ -33,6 +33,14 @@ func (rt *route) adviseWildcard(r *http.Request, name string) {
 	})
 }
 
+// adviseNewcomer tells the author of a route, once, why pages are not stored whose handler sets no cookie.
+func (rt *route) adviseNewcomer(r *http.Request) {
+	rt.greeted.Do(func() {
+		rt.c.logger.Info("larder: pages are not stored whose client is given a cookie by a middleware outside of the cache", "route", rt.label(r),
+			"cure", "Public() if the page holds nothing that belongs to the cookie, or set the cookie inside of the cache only where it is needed")
+	})
+}
+
 func (c *Cache) logKey(ctx context.Context, event, key string) {
 	if c.logger.Enabled(ctx, slog.LevelDebug) {
 		c.logger.LogAttrs(ctx, slog.LevelDebug, event, slog.String("key", key))

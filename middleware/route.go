@@ -70,6 +70,7 @@ type route struct {
 	latest    atomic.Pointer[pattern] // the one seen last, as nearly every route has but one
 	advised   sync.Once               // the log has told the author what to say about credentials
 	unfilled  sync.Once               // and of a tag whose wildcard has no value
+	greeted   sync.Once               // and of cookies that an outer middleware gives to new clients
 	writeTags []string                // of Invalidates
 	budget    budget
 }
