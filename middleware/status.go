@@ -3,6 +3,8 @@ package middleware
 import (
 	"net/http"
 	"strconv"
+
+	"github.com/larderhq/larder/internal/policy"
 )
 
 // Why a request was not answered from the store, in the words of Cache-Status (RFC 9211 §2.2).
@@ -15,15 +17,15 @@ const (
 	fwdStale    = "stale"
 )
 
-// Details of Cache-Status (RFC 9211 §2.7) that are not a policy.Reason.
+// Details of Cache-Status (RFC 9211 §2.8), beside the policy.Reasons. What is found out in both places has one text.
 const (
-	detailAuthorization = "authorization"
+	detailAuthorization = string(policy.ReasonAuthorization)
 	detailBody          = "body"
 	detailBodySize      = "body-size"
 	detailBudget        = "budget"
 	detailCatchUp       = "read-your-writes"
-	detailCertificate   = "client-certificate"
-	detailCookie        = "cookie"
+	detailCertificate   = string(policy.ReasonCertificate)
+	detailCookie        = string(policy.ReasonCookie)
 	detailError         = "error"
 	detailFlush         = "flush"
 	detailHijack        = "hijack"
@@ -36,7 +38,7 @@ const (
 	detailPrecondition  = "precondition"
 	detailSelfRedirect  = "self-redirect"
 	detailTimeout       = "timeout"
-	detailTrailer       = "trailer"
+	detailTrailer       = string(policy.ReasonTrailer)
 	detailUpgrade       = "upgrade"
 	detailUser          = "user"
 	detailUserinfo      = "userinfo"
