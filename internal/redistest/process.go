@@ -13,7 +13,7 @@ func binary(tb testing.TB, name string) string {
 	tb.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		tb.Fatalf("redistest: no %s in PATH: run `make tools` or `apt-get install redis-server`", name)
+		tb.Fatalf("redistest: no %s in PATH: run `make needs` or `apt-get install redis-server`", name)
 	}
 	return path
 }
