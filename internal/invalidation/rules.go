@@ -12,7 +12,6 @@ const (
 	followGeneration                  // and so is one of another generation
 	continuity                        // a read proves itself by returning the record it starts from
 	aboveHorizon                      // nothing older than the first record of the generation is usable
-	attachedFirst                     // what others filled is usable only once attached
 	pendingCovers                     // a purge counts in its process before it is acknowledged
 	indexOwn                          // an acknowledged purge enters the index before it stops being pending
 	ackFollowed                       // only an acknowledgement in the followed log settles a purge
