@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/larderhq/larder/internal/policy"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -110,14 +111,14 @@ func (o Options) validate() error {
 	if o.MemoryBytes < 0 && o.Redis == nil && o.Store == nil {
 		bad("MemoryBytes is negative and there is neither Redis nor Store: nothing could be stored; set Disabled to switch the cache off")
 	}
-	if o.Header != "" && !token(o.Header) { // which "-" is
+	if o.Header != "" && !policy.IsToken(o.Header) { // which "-" is
 		bad("Header %q is not a field name", o.Header)
 	}
-	if o.ReadYourWrites != "" && !token(o.ReadYourWrites) {
+	if o.ReadYourWrites != "" && !policy.IsToken(o.ReadYourWrites) {
 		bad("ReadYourWrites %q is not a cookie name", o.ReadYourWrites)
 	}
 	for _, name := range o.Targets {
-		if !token(name) {
+		if !policy.IsToken(name) {
 			bad("Targets holds %q, which is not a field name", name)
 		}
 	}
@@ -145,26 +146,4 @@ func isNil(v any) bool {
 	default:
 		return false
 	}
-}
-
-// token reports whether s is a token, as field names are (RFC 9110 §5.6.2).
-func token(s string) bool {
-	for i := range len(s) {
-		if !tokenByte(s[i]) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func tokenByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	switch c {
-	case '!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~':
-		return true
-	}
-	return false
 }

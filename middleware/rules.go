@@ -50,7 +50,7 @@ func (r *rules) setQueryMode(m queryMode) {
 // Headers lets these request fields split the cache, in a normalised form; they are also sent as Vary.
 func Headers(names ...string) Rule {
 	for _, n := range names {
-		if !token(n) {
+		if !policy.IsToken(n) {
 			panic(fmt.Sprintf("larder: Headers(%q): not a field name", n))
 		}
 		if http.CanonicalHeaderKey(n) == "Cookie" {
@@ -70,7 +70,7 @@ func Headers(names ...string) Rule {
 // and sends no Vary.
 func Cookies(names ...string) Rule {
 	for _, n := range names {
-		if !token(n) {
+		if !policy.IsToken(n) {
 			panic(fmt.Sprintf("larder: Cookies(%q): not a cookie name", n))
 		}
 	}

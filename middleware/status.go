@@ -100,7 +100,7 @@ func (s cacheStatus) addTo(h http.Header) {
 
 // appendTokenOrString writes a token as it is and anything else as a string (RFC 9651 §3.3).
 func appendTokenOrString(b []byte, param, s string) []byte {
-	if token(s) && (s[0] == '*' || s[0]|0x20 >= 'a' && s[0]|0x20 <= 'z') {
+	if policy.IsToken(s) && (s[0] == '*' || s[0]|0x20 >= 'a' && s[0]|0x20 <= 'z') {
 		return append(append(b, param...), s...)
 	}
 	return appendString(b, param, s)

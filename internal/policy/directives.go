@@ -177,7 +177,7 @@ func fieldNames(d *directive) (names []string, ok bool) {
 		if name == "" {
 			continue
 		}
-		if !isToken(name) {
+		if !IsToken(name) {
 			return nil, false
 		}
 		names = append(names, textproto.CanonicalMIMEHeaderKey(name))

@@ -53,9 +53,9 @@ func parsePreference(member string) (p preference, ok bool) {
 	p = preference{name: strings.ToLower(trim(name)), weight: 1000}
 	if weighted {
 		p.weight, ok = parseWeight(trim(weight))
-		return p, ok && isToken(p.name)
+		return p, ok && IsToken(p.name)
 	}
-	return p, isToken(p.name)
+	return p, IsToken(p.name)
 }
 
 // codingAlias gives x-gzip and x-compress their other name: recipients treat them as equivalent (RFC 9110 §8.4.1).

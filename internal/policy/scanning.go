@@ -142,8 +142,8 @@ func cutToken(s string) (token, rest string) {
 	return s[:i], s[i:]
 }
 
-// isToken reports whether all of s is one token.
-func isToken(s string) bool {
+// IsToken reports whether all of s is one token, as the names of fields and cookies are (RFC 9110 §5.6.2).
+func IsToken(s string) bool {
 	token, rest := cutToken(s)
 	return token != "" && rest == ""
 }

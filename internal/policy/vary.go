@@ -16,7 +16,7 @@ func VaryNames(lines []string) (names []string, all bool) {
 			switch {
 			case member == "":
 				continue
-			case member == "*" || !isToken(member):
+			case member == "*" || !IsToken(member):
 				return nil, true
 			}
 			names = append(names, textproto.CanonicalMIMEHeaderKey(member))
