@@ -3,6 +3,7 @@ package middleware
 import (
 	"crypto/tls"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -169,7 +170,7 @@ func (rt *route) guards(f *asking, conn *tls.ConnectionState) string {
 	switch {
 	case r.public || r.user != nil:
 		return ""
-	case f.authorization && !contains(r.headers, "Authorization"):
+	case f.authorization && !slices.Contains(r.headers, "Authorization"):
 		return detailAuthorization
 	case !r.fromHeaders && conn != nil && len(conn.PeerCertificates) > 0:
 		return detailCertificate

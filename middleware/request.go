@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -80,10 +81,10 @@ func (rt *route) impersonal(r *http.Request, selecting []string) *http.Request {
 	if rt.user != nil {
 		return r
 	}
-	if !contains(rt.headers, "Authorization") && !contains(selecting, "Authorization") {
+	if !slices.Contains(rt.headers, "Authorization") && !slices.Contains(selecting, "Authorization") {
 		delete(r.Header, "Authorization")
 	}
-	if !rt.hasCookies && !contains(selecting, "Cookie") {
+	if !rt.hasCookies && !slices.Contains(selecting, "Cookie") {
 		delete(r.Header, "Cookie")
 	}
 	return r

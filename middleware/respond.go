@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/larderhq/larder/etag"
@@ -101,7 +102,7 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 // shared cache downstream may keep both on our word.
 func keepPrivate(h http.Header) {
 	shared := func(directive string) bool {
-		return contains([]string{"public", "private", "s-maxage", "proxy-revalidate"}, directive)
+		return slices.Contains([]string{"public", "private", "s-maxage", "proxy-revalidate"}, directive)
 	}
 	h["Cache-Control"] = []string{policy.RewriteClient(h["Cache-Control"], shared, "private")}
 	delete(h, "Cdn-Cache-Control")
@@ -185,17 +186,8 @@ func addVary(h http.Header, names []string) {
 		return
 	}
 	for _, name := range names {
-		if !contains(there, name) {
+		if !slices.Contains(there, name) {
 			h.Add("Vary", name)
 		}
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }

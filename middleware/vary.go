@@ -18,7 +18,7 @@ func (u *run) selecting(s *response) []string {
 		}
 	}
 	return uniqueSorted(slices.DeleteFunc(names, func(name string) bool {
-		return contains(u.rt.headers, name) || name == "Cookie" && u.rt.hasCookies
+		return slices.Contains(u.rt.headers, name) || name == "Cookie" && u.rt.hasCookies
 	}))
 }
 
