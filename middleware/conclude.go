@@ -55,7 +55,7 @@ func (u *run) keep(late bool) {
 	ttl, skip, tags := u.said.read()
 	why := u.shortcoming(late, skip)
 	if why == "" && ttl != u.ttl { // the handler said it behind its header
-		why = u.agree(u.rec.own(u.outer), ttl)
+		why = u.agree(u.rec.own(), ttl)
 	}
 	if why == "" && !u.rt.budget.take(u.responded, u.stale != nil) {
 		why = detailBudget
@@ -135,7 +135,7 @@ func (u *run) target() string {
 // fields are those that are stored, with what a response needs to be served well and the handler has not said.
 func (u *run) fields() []store.Field {
 	rec := &u.rec
-	fields := setField(rec.storable(u.outer, u.unstored), "Date", dates.at(u.responded.Unix()))
+	fields := setField(rec.storable(), "Date", dates.at(u.responded.Unix()))
 	if rec.status == http.StatusOK && !hasField(fields, "Etag") {
 		fields, u.tagged = setField(fields, "Etag", rec.room.list(etag.Weak(rec.body))), true
 	}

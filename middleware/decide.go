@@ -91,7 +91,7 @@ func (u *run) refusal() string {
 	}
 	h := u.rec.header // as it is while the handler writes it
 	if len(u.outer) > 0 {
-		h = u.rec.own(u.outer)
+		h = u.rec.own()
 	}
 	u.unstored = policy.Unstored(h, u.rt.c.opt.Targets...)
 	why := u.agree(h, ttl)

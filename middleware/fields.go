@@ -130,7 +130,8 @@ func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field,
 
 // storable returns the fields of a recorded response that are stored: the handler's own, but for those that never are. A field
 // of an outer middleware that the handler has deleted is stored without values, so that a hit deletes it as well.
-func (rec *recorder) storable(outer []store.Field, never func(name string) bool) []store.Field {
+func (rec *recorder) storable() []store.Field {
+	outer, never := rec.u.outer, rec.u.unstored
 	kept := rec.room.rest(len(rec.fields))
 	for _, f := range rec.fields {
 		if mine, found := own(outer, rec.header, f); found && !never(f.Name) && f.Name != "Content-Length" {
@@ -146,13 +147,13 @@ func (rec *recorder) storable(outer []store.Field, never func(name string) bool)
 }
 
 // own returns the fields that the handler set itself: what outer middlewares set is theirs to set again.
-func (rec *recorder) own(outer []store.Field) http.Header {
+func (rec *recorder) own() http.Header {
 	if rec.mine != nil {
 		return rec.mine
 	}
 	h := make(http.Header, len(rec.fields)) // not the live map: what is done to it after WriteHeader changes nothing
 	for _, f := range rec.fields {
-		if mine, found := own(outer, rec.header, f); found {
+		if mine, found := own(rec.u.outer, rec.header, f); found {
 			h[f.Name] = mine.Values
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/larderhq/larder/etag"
-
 	"github.com/larderhq/larder/internal/policy"
 	"github.com/larderhq/larder/internal/store"
 )
@@ -33,7 +32,7 @@ func (s *response) validatable() bool {
 // freshen updates the stored response with the handler's 304 and stores it again (RFC 9111 §4.3.4).
 func (u *run) freshen() {
 	old := header(u.stale.Fields)
-	update := u.rec.own(u.outer)
+	update := u.rec.own()
 	if !policy.Updatable(old, update) {
 		u.outcome = outRepeat
 		return

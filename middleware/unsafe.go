@@ -143,7 +143,7 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 	if u.rec.status != http.StatusOK || u.newcomer() {
 		return
 	}
-	old, head := header(s.Fields), u.rec.own(u.outer)
+	old, head := header(s.Fields), u.rec.own()
 	switch {
 	case !policy.UpdatableByHead(old, head, int64(len(s.Body))):
 		x.rt.c.tiers.drop(s.Key)
