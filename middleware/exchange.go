@@ -85,6 +85,8 @@ func (x *exchange) classify() (l lane, fwd, detail string) {
 		return lanePass, fwdBypass, detailUpgrade
 	case f.precondition:
 		return lanePass, fwdBypass, detailPrecondition
+	case f.connection != nil && policy.Severed(f.connection, r.Header):
+		return lanePass, fwdBypass, detailConnection // a proxy behind us drops fields that select among what is stored
 	}
 	x.guarded = x.rt.guards(&f, r.TLS)
 	if x.rt.c.opt.IgnoreClient || len(f.cacheControl) == 0 && len(f.pragma) == 0 {
@@ -95,14 +97,15 @@ func (x *exchange) classify() (l lane, fwd, detail string) {
 
 // asking are the request fields that classify looks at.
 type asking struct {
-	cacheControl, pragma, cookie         []string
+	cacheControl, pragma                 []string
+	connection, cookie                   []string
 	upgrade, precondition, authorization bool
 }
 
 // askingNames are their names.
 var askingNames = [...]string{
-	"Cache-Control", "Pragma", "Cookie", "Authorization", "Upgrade", "If-Match", "If-Unmodified-Since", "If-None-Match",
-	"If-Modified-Since", "Range",
+	"Cache-Control", "Pragma", "Connection", "Cookie", "Authorization", "Upgrade", "If-Match", "If-Unmodified-Since",
+	"If-None-Match", "If-Modified-Since", "Range",
 }
 
 // read finds them. A header of up to eight fields, which is one group of the map, is walked over in half the time that it takes to
@@ -128,6 +131,8 @@ func (x *exchange) take(f *asking, name string, lines []string) {
 		f.cacheControl = lines
 	case "Pragma":
 		f.pragma = lines
+	case "Connection":
+		f.connection = lines
 	case "Cookie":
 		f.cookie = lines
 	case "Authorization":

@@ -25,6 +25,7 @@ const (
 	detailBudget        = "budget"
 	detailCatchUp       = "read-your-writes"
 	detailCertificate   = string(policy.ReasonCertificate)
+	detailConnection    = "connection"
 	detailCookie        = string(policy.ReasonCookie)
 	detailError         = "error"
 	detailFlush         = "flush"

@@ -145,6 +145,22 @@ func TestNominatedFieldsFromAnOrigin(t *testing.T) {
 	wantNone(t, hit, "hop", "Keep-Alive")
 }
 
+// RFC 9110 §7.6.1: ReverseProxy drops what a request's Connection names, so that the origin answers without the field that the
+// response is selected by. That answer is not for those who send the field along.
+func TestSeveredFieldsPoisonNothing(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\nCache-Control: max-age=60\nVary: Accept-Language\nContent-Length: 2\n\n"
+	proxy, asked := wireOrigin(t, head+"xx", head+"de")
+	addr := wireServer(t, proxy)
+	severed := onWire(t, addr, "GET / HTTP/1.1\nAccept-Language: de\nConnection: Accept-Language")
+	wantLines(t, severed, "xx", "Cache-Status: larder; fwd=bypass; detail=connection")
+	for range 2 {
+		wantLines(t, onWire(t, addr, "GET / HTTP/1.1\nAccept-Language: de"), "de")
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the origin was asked %d times, want twice", n)
+	}
+}
+
 // RFC 9110 §15.2: interim responses are relayed at once, any number of them, and nothing of them is stored.
 func TestInterimResponses(t *testing.T) {
 	proxy, asked := wireOrigin(t, "HTTP/1.1 102 Processing\n\nHTTP/1.1 103 Early Hints\nLink: </a.css>\n\n"+

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 )
@@ -43,6 +44,25 @@ func nominated(connection []string, name string) bool {
 	for _, line := range connection {
 		for option := range strings.SplitSeq(line, ",") {
 			if strings.EqualFold(trim(option), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Severed reports whether a request's Connection lines name a field of its header h that is meant for all recipients. Who forwards
+// the request has to remove it (RFC 9110 §7.6.1), so that the response may have been selected without it. It does not allocate for
+// the options that clients send.
+func Severed(connection []string, h http.Header) bool {
+	for _, line := range connection {
+		for option := range strings.SplitSeq(line, ",") {
+			option = trim(option)
+			if strings.EqualFold(option, "keep-alive") || strings.EqualFold(option, "close") {
+				continue
+			}
+			name := textproto.CanonicalMIMEHeaderKey(option)
+			if len(h[name]) > 0 && !hopByHop(name) {
 				return true
 			}
 		}

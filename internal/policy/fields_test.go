@@ -157,3 +157,19 @@ func TestUpdatableByHead(t *testing.T) {
 		})
 	}
 }
+
+func TestSevered(t *testing.T) {
+	request := []string{"Accept-Language: de", "Te: trailers", "Upgrade: h2c", "Keep-Alive: 5", "Close: 1"}
+	for line, want := range map[string]bool{
+		"": false, ",": false, "close": false, "Keep-Alive": false, "TE": false, "upgrade, te": false, "x-absent": false, "accept language": false,
+		"Accept-Language": true, "accept-language": true, "close, ACCEPT-LANGUAGE ,": true,
+	} {
+		if got := Severed([]string{"keep-alive", line}, header(request...)); got != want {
+			t.Errorf("%q: %t, want %t", line, got, want)
+		}
+	}
+	options, h := []string{"keep-alive, Upgrade, close"}, header(request...)
+	if n := testing.AllocsPerRun(100, func() { Severed(options, h) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
