@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, cache.Close()) }()
 	proxy := newProxy(conf.origin, conf.idle, logger)
 	defer proxy.close()
-	return serve(ctx, conf.listen, cache.FromHeaders(conf.rules()...)(proxy), logger)
+	return serve(ctx, conf.listen, gateway(cache.FromHeaders(conf.rules()...)(proxy)), logger)
 }
 
 func serve(ctx context.Context, address string, h http.Handler, logger *slog.Logger) error {

@@ -53,7 +53,9 @@ func rewrite(r *httputil.ProxyRequest, origin *url.URL) {
 	r.SetURL(origin)
 	r.Out.Host = r.In.Host
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // ReverseProxy drops what does not parse, but the origin may know what it means
-	r.SetXForwarded()
+	for _, name := range forwarded {
+		r.Out.Header[name] = r.In.Header[name] // ReverseProxy takes them for the client's own
+	}
 	r.Out.Header.Add("Via", viaProtocol(r.In)+" larder")
 }
 
