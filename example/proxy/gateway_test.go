@@ -73,3 +73,28 @@ func TestMaxForwards(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9110 §15.2: clients of HTTP/1.0 get no interim responses. Nor do they change the final one, whoever gets it.
+func TestInterimResponses(t *testing.T) {
+	origin := startOrigin(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "</a.css>")
+		w.WriteHeader(http.StatusEarlyHints)
+		h := w.Header()
+		h["Content-Type"] = nil
+		h.Set("Cache-Status", "other; hit")
+		_, _ = io.WriteString(w, "<html>")
+	})
+	url, _ := start(t, "-origin", origin.URL)
+	for _, protocol := range []string{"HTTP/1.0", "HTTP/1.1"} {
+		for _, request := range []string{"GET /a " + protocol, "POST /a " + protocol, "HEAD /a " + protocol, "GET /a " + protocol + "\nIf-Match: *"} {
+			a := onWire(t, url, "127.0.0.1", request)
+			interim, final, _ := strings.Cut(a, protocol+" 200 OK\n")
+			if got, want := strings.Contains(interim, " 103 "), protocol == "HTTP/1.1"; got != want {
+				t.Errorf("%q: an interim response %t, want %t:\n%s", request, got, want, a)
+			}
+			if strings.Contains(final, "Content-Type") || !strings.Contains(final, "Cache-Status: other; hit\nCache-Status: larder; fwd=") {
+				t.Errorf("%q: got\n%s", request, a)
+			}
+		}
+	}
+}

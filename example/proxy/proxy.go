@@ -38,10 +38,9 @@ func newProxy(origin *url.URL, idle time.Duration, logger *slog.Logger) *proxy {
 	}
 }
 
-// ServeHTTP keeps net/http's server from guessing a Content-Type where the origin gives none: that is not a gateway's to say.
+// ServeHTTP implements http.Handler.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header()["Content-Type"] = nil
-	p.reverse.ServeHTTP(w, r)
+	p.reverse.ServeHTTP(newClient(w, r), r)
 }
 
 func (p *proxy) close() { p.transport.CloseIdleConnections() }
