@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -138,7 +139,7 @@ func (x *exchange) take(f *asking, name string, lines []string) {
 	case "Authorization":
 		f.authorization = true
 	case "Upgrade":
-		f.upgrade = true
+		f.upgrade = !onlyH2C(lines)
 	case "If-Match", "If-Unmodified-Since":
 		f.precondition = true
 	case "If-None-Match":
@@ -149,6 +150,10 @@ func (x *exchange) take(f *asking, name string, lines []string) {
 		x.ranged = x.r.Method == http.MethodGet
 	}
 }
+
+// onlyH2C reports whether a request offers to go on in plain HTTP/2 and nothing else, as Java's client does in each of its requests
+// and curl --http2 does: whether that is taken up changes nothing about the answer (RFC 9110 §7.8).
+func onlyH2C(lines []string) bool { return len(lines) == 1 && strings.EqualFold(lines[0], "h2c") }
 
 func (x *exchange) classifyDirectives(f *asking) (l lane, fwd, detail string) {
 	x.asked = policy.ParseRequest(f.cacheControl, f.pragma)

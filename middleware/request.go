@@ -19,6 +19,7 @@ func (rt *route) fillRequest(ctx context.Context, r *http.Request) *http.Request
 	for _, name := range clientConditions {
 		delete(r.Header, name)
 	}
+	delete(r.Header, "Upgrade") // h2c, or it would have passed by: a response for others does not end in another protocol
 	if rt.hasCookies {
 		keepCookies(r, rt.cookies)
 	}

@@ -53,7 +53,7 @@ func TestNeverStored(t *testing.T) {
 			write(w, "x")
 			w.(http.Flusher).Flush()
 		}}, nil, "fwd=uri-miss; detail=flush", nil},
-		{"Upgrade", answering(200, "x"), []string{"Upgrade: h2c"}, "fwd=bypass; detail=upgrade", nil},
+		{"Upgrade", answering(200, "x"), []string{"Upgrade: websocket"}, "fwd=bypass; detail=upgrade", nil},
 		{"If-Match", answering(200, "x"), []string{"If-Match: *"}, "fwd=bypass; detail=precondition", nil},
 		{"If-Unmodified-Since", answering(200, "x"), []string{"If-Unmodified-Since: " + second0}, "fwd=bypass; detail=precondition", nil},
 	} {

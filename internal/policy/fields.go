@@ -27,7 +27,7 @@ func Unstored(h http.Header, targets ...string) func(name string) bool {
 // Trailer are named in RFC 9110 §10.1.4 and §6.6.2.
 func hopByHop(name string) bool {
 	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
 		"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization":
 		return true
 	}
