@@ -221,6 +221,37 @@ func TestAnyHostBelongsToAll(t *testing.T) {
 	}
 }
 
+// TestImpliedPorts: a write or a purge reaches what is stored for an equivalent URI (RFC 9110 §4.2.3, RFC 9111 §4.4).
+func TestImpliedPorts(t *testing.T) {
+	for _, tt := range []struct{ read, written, after string }{
+		{"shop.example", "shop.example:80", "Miss"},
+		{"shop.example:80", "shop.example", "Miss"},
+		{"shop.example:443", "shop.example", "Miss"}, // as it comes from a proxy that ended TLS
+		{"[::1]", "[::1]:80", "Miss"},
+		{"shop.example", "shop.example:8080", "Hit"},
+		{"shop.example:8080", "shop.example:80", "Hit"},
+	} {
+		s := newShop(t, larder.Options{})
+		page, same := "http://"+tt.read+"/items/1", "http://"+tt.written+"/items/1"
+		for how, purge := range map[string]func(){
+			"write": func() { s.do(http.MethodPut, same) },
+			"group": func() { s.do(http.MethodPut, "http://"+tt.written+"/items/2", "X-Groups", `"shelf"`) },
+			"purge": func() {
+				if err := s.Invalidate(context.Background(), larder.Path(same)); err != nil {
+					t.Error(err)
+				}
+			},
+		} {
+			s.do(http.MethodGet, page)
+			s.expect(t, page, "Hit")
+			purge()
+			if got := s.do(http.MethodGet, page).Header().Get("X-Cache"); got != tt.after {
+				t.Errorf("%s of %s: %s then is a %s, want %s", how, same, page, got, tt.after)
+			}
+		}
+	}
+}
+
 // TestExpireIsSoft: an expired entry is served once more while it is refreshed.
 func TestExpireIsSoft(t *testing.T) {
 	s := newShop(t, larder.Options{})

@@ -182,9 +182,12 @@ const anyHost = "*"
 // selectors appends to list all that an invalidation may name an entry by.
 func (rt *route) selectors(list []invalidation.Selector, r *http.Request, primary string, e *store.Entry) []invalidation.Selector {
 	target := strings.TrimPrefix(e.Target, "https://")
-	path := target[max(0, strings.IndexByte(target, '/')):]
+	slash := max(0, strings.IndexByte(target, '/'))
+	host, path := target[:slash], target[slash:]
 	if rt.anyHost {
 		target = anyHost + path
+	} else if name := withoutImpliedPort(host); name != host {
+		target = name + path
 	}
 	list = append(slices.Grow(list, 4+len(e.Tags)),
 		invalidation.Select(invalidation.Route, rt.label(r)),

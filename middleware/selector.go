@@ -21,7 +21,8 @@ func (s Selector) selector() invalidation.Selector { return invalidation.Select(
 func Tag(name string) Selector { return Selector{invalidation.Tag, name} }
 
 // Path selects the entries of an escaped path, as in "/items/1", whatever their query, parameters and variants; with a host
-// before it, as in "shop.example/items/1", only those that answer for that host. Of a whole URL, scheme and query are left out.
+// before it, as in "shop.example/items/1", only those that answer for that host. Of a whole URL, scheme and query are left out, and
+// the ports that http and https imply.
 func Path(path string) Selector {
 	path, _, _ = strings.Cut(path, "?")
 	rest := strings.TrimPrefix(strings.TrimPrefix(path, "http://"), "https://")
@@ -30,9 +31,15 @@ func Path(path string) Selector {
 	}
 	path = rest
 	if i := strings.IndexByte(path, '/'); i > 0 {
-		path = strings.ToLower(path[:i]) + path[i:]
+		path = withoutImpliedPort(strings.ToLower(path[:i])) + path[i:]
 	}
 	return Selector{invalidation.Path, path}
+}
+
+// withoutImpliedPort takes off a port that a host is the same without (RFC 9110 §4.2.3). Keys keep it, as a response may show it; a
+// purge, which is to reach all that has an equivalent URI, does not ask for the scheme, since a proxy before us may have ended TLS.
+func withoutImpliedPort(host string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(host, ":80"), ":443")
 }
 
 // ofAnyHost selects what answers for the path of s on every host, where s is one of a certain host.
