@@ -197,7 +197,7 @@ func (rt *route) appendParams(dst []byte, r *http.Request) ([]byte, string) {
 func (rt *route) appendSelected(dst []byte, r *http.Request) []byte {
 	for _, name := range rt.headers {
 		dst = append(append(separated(dst), "header:"...), name...)
-		if value, present := policy.Normalize(name, r.Header[name]); present {
+		if value, present := policy.Normalize(name, fieldLines(r, name)); present {
 			dst = appendMaybeSecret(append(dst, '='), name, value)
 		}
 	}
@@ -235,11 +235,7 @@ func appendVariant(dst []byte, names []string, r *http.Request) []byte {
 			sep = '{'
 		}
 		dst = append(append(dst, sep), name...)
-		lines := r.Header[name]
-		if name == "Host" { // which net/http keeps apart
-			lines = []string{r.Host}
-		}
-		if value, present := policy.Normalize(name, lines); present {
+		if value, present := policy.Normalize(name, fieldLines(r, name)); present {
 			dst = appendMaybeSecret(append(dst, '='), name, value)
 		}
 	}

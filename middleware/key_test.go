@@ -90,6 +90,12 @@ func TestKeys(t *testing.T) {
 			[]string{"Accept-Language:"},
 			"shop.example/users/1(header:Accept-Language=)",
 		},
+		{
+			"Host, which net/http keeps apart",
+			[]larder.Rule{larder.AnyHost(), larder.Headers("Host")},
+			"/users/1", nil,
+			"/users/1(header:Host=0f59463c606c5b0e5d3da81f36e3f7c1)",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cache := openCache(t, larder.Options{StatusKey: true})

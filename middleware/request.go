@@ -90,3 +90,11 @@ func (rt *route) impersonal(r *http.Request, selecting []string) *http.Request {
 	}
 	return r
 }
+
+// fieldLines are the lines of a request field; Host is one, though net/http keeps it apart.
+func fieldLines(r *http.Request, name string) []string {
+	if name == "Host" {
+		return []string{r.Host}
+	}
+	return r.Header[name]
+}
