@@ -198,6 +198,7 @@ func (u *run) store(e *store.Entry) bool {
 		u.land(refused, nil) // stored to be validated, which each does for himself
 		return true
 	}
+	c.refusals.end(s.Key) // what may be shared now is waited for again, however briefly it stays fresh
 	u.land(shared, s)
 	return true
 }

@@ -179,6 +179,27 @@ func TestAnswersThatMayNotBeShared(t *testing.T) {
 	})
 }
 
+// TestStoringEndsTheMemoryOfARefusal: what is stored again may be shared again, so that its fills are collapsed within the ten
+// seconds as well.
+func TestStoringEndsTheMemoryOfARefusal(t *testing.T) {
+	for _, vary := range []string{"Accept-Encoding", "Accept-Language"} {
+		synctest.Test(t, func(t *testing.T) {
+			status := http.StatusOK
+			o := &origin{answer: slowly(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Vary", vary)
+				w.WriteHeader(status)
+			})}
+			h := newTestCache(t, Options{}).For(time.Second, Headers("Accept-Encoding"))(o)
+			for _, status = range []int{http.StatusOK, http.StatusNotFound, http.StatusOK} {
+				expect(t, get(t, h, "/"), status, "")
+				time.Sleep(time.Second)
+			}
+			crowd(100, func(int) { expect(t, get(t, h, "/"), http.StatusOK, "", "X-Cache", "Miss") }).Wait()
+			o.ran(t, 4)
+		})
+	}
+}
+
 // TestRefusalsOfVariants: a key with variants remembers a refusal as well.
 func TestRefusalsOfVariants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

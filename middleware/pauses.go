@@ -29,6 +29,13 @@ func (t *pauses) add(key string, now time.Time, d time.Duration) {
 	p.length.Store(int64(d))
 }
 
+// end ends the pause of a key, if there is one.
+func (t *pauses) end(key string) {
+	if p, hash := t.slot(key); p.hash.Load() == hash {
+		p.until.Store(0)
+	}
+}
+
 // recent reports whether a pause is not over.
 func (t *pauses) recent(key string, now time.Time) bool {
 	p, hash := t.slot(key)
