@@ -87,7 +87,7 @@ func (t *tiers) save(s *response, o invalidation.Origin, primary string, names [
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.Key = primary
-	if old, _ := t.indexes.Load(primary); old != nil || len(names) > 0 {
+	if old := t.current(primary, s.Terms.ResponseTime); old != nil || len(names) > 0 {
 		s.Key = t.file(primary, old, names, variant, s.Terms.ResponseTime, retention)
 	}
 	form := store.Encode(&s.Entry)
@@ -100,6 +100,17 @@ func (t *tiers) save(s *response, o invalidation.Origin, primary string, names [
 	return t.remote.put(key, k, retention)
 }
 
+// current returns the index of a primary key, unless what it was kept for is over: then what comes next begins anew, so that a Vary
+// which the handler no longer sends does not split the cache for ever.
+func (t *tiers) current(primary string, now int64) *store.Entry {
+	old, _ := t.indexes.Load(primary)
+	if old != nil && old.Terms.ResponseTime+int64(old.Terms.Lifetime) <= now {
+		t.indexes.Delete(primary)
+		return nil
+	}
+	return old
+}
+
 // file returns the key of a response among the variants of its primary key and writes the index anew where that changes it.
 func (t *tiers) file(primary string, old *store.Entry, names []string, variant func([]string) string, now int64, retention time.Duration) string {
 	next := &store.Entry{Key: primary, Variants: &store.Variants{Names: names}, Terms: policy.Terms{Lifetime: retention, ResponseTime: now}}
@@ -108,8 +119,12 @@ func (t *tiers) file(primary string, old *store.Entry, names []string, variant f
 		next.Variants.Names = uniqueSorted(append(slices.Clone(old.Variants.Names), names...))
 		next.Variants.Keys = slices.Clone(old.Variants.Keys)
 		left := old.Terms.Lifetime - time.Duration(now-old.Terms.ResponseTime)
+		known := len(next.Variants.Names) == len(old.Variants.Names)
+		if known && len(names) < len(old.Variants.Names) { // it says nothing for those that it does not name
+			retention = left
+		}
 		next.Terms.Lifetime = max(retention, left)
-		unchanged = left >= retention && len(next.Variants.Names) == len(old.Variants.Names)
+		unchanged = known && left >= retention
 	} else if t.memory != nil { // a response without Vary gives way to the index
 		t.memory.Delete(primary)
 	}

@@ -68,6 +68,50 @@ func TestVariantsAreBounded(t *testing.T) {
 	}
 }
 
+// TestVaryIsForgotten: a Vary that the handler no longer sends splits the cache for as long as responses are kept that had it, and not
+// for as long as the key is asked for.
+func TestVaryIsForgotten(t *testing.T) {
+	for name, options := range map[string]func() larder.Options{
+		"memory":     func() larder.Options { return larder.Options{} },
+		"byte store": func() larder.Options { return larder.Options{Store: new(storetest.Map)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				vary := "User-Agent"
+				h := openCache(t, options()).For(10 * time.Second)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					if vary != "" {
+						w.Header().Set("Vary", vary)
+					}
+				}))
+				for _, step := range []struct {
+					wait  time.Duration
+					vary  string
+					agent string
+					hit   bool
+				}{
+					{0, "User-Agent", "a", false},
+					{6 * time.Second, "", "b", false},
+					{0, "", "c", false}, // that of a is still kept
+					{5 * time.Second, "", "a", false},
+					{0, "", "d", true},
+					{11 * time.Second, "User-Agent", "a", false},
+					{0, "User-Agent", "b", false},
+					{6 * time.Second, "User-Agent", "c", false},
+					{5 * time.Second, "", "d", false}, // that of c is still kept
+					{0, "", "e", false},
+				} {
+					time.Sleep(step.wait)
+					vary = step.vary
+					if hit := ask(t, h, "/", "User-Agent: "+step.agent).hit(); hit != step.hit {
+						t.Errorf("%+v: hit is %v", step, hit)
+					}
+					synctest.Wait()
+				}
+			})
+		})
+	}
+}
+
 // TestHandlersMayChangeTheirRequest: gorilla's CompressHandler deletes Accept-Encoding once it has heeded it. A response is filed
 // under what the client sent (RFC 9111 §4.1), or the next one who sends nothing gets it.
 func TestHandlersMayChangeTheirRequest(t *testing.T) {
