@@ -94,10 +94,10 @@ func (x *exchange) fill(s *response, fwd string) {
 	case x.guarded != "":
 		x.rt.advise(x.r, x.guarded)
 		x.alone(s, fwdBypass, x.guarded)
-	case x.obeys && x.asked.NoCache, x.rt.c.within(x.r.Context()):
-		x.lead(nil, s, fwd)
 	case x.rt.c.refusals.recent(alias(x.flightKey()), x.arrived):
 		x.alone(s, fwd, "")
+	case x.obeys && x.asked.NoCache, x.rt.c.within(x.r.Context()):
+		x.lead(nil, s, fwd)
 	default:
 		x.collapse(s, fwd)
 	}
