@@ -145,7 +145,7 @@ func (u *run) refuse(why string) {
 		return
 	}
 	if u.flight != nil && why != detailBudget {
-		c.refusals.add(u.flight.key, u.responded, refusalMemory)
+		c.refusals.add(u.flight.key, u.responded, memoryOf(why))
 	}
 	u.land(refused, nil)
 }

@@ -10,6 +10,17 @@ import (
 // refusalMemory is how long it is remembered that a key's answers may not be shared, so that its requests do not queue.
 const refusalMemory = 10 * time.Second
 
+// sizeMemory is the same for what is too large. It seldom changes, and each time that it is found out a client that asked for a part,
+// as players of films do, gets the whole.
+const sizeMemory = time.Hour
+
+func memoryOf(refusal string) time.Duration {
+	if refusal == detailBodySize {
+		return sizeMemory
+	}
+	return refusalMemory
+}
+
 // pauses remember of keys until when something is left alone, in a fixed table. Two keys in one slot displace each other, and two with
 // one hash pass for each other: either costs a run too many or a refresh that comes later, never a wrong answer. The zero value is ready.
 type pauses [1 << 13]pause
