@@ -73,3 +73,31 @@ func TestCopyOfALargeBody(t *testing.T) {
 		expect(t, get(t, h, "/"), http.StatusOK, string(body), "X-Cache", want)
 	}
 }
+
+// TestWaitersOfARunWithoutRoom: that other runs hold back as much as they may says nothing of the response, so that one of those who
+// wait takes over, and not all at once.
+func TestWaitersOfARunWithoutRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := make([]byte, 100<<10)
+		o := &origin{answer: func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/held" {
+				_, _ = w.Write(body)
+				time.Sleep(slow + slow/2)
+				return
+			}
+			time.Sleep(slow)
+			_, _ = w.Write(body)
+		}}
+		h := newTestCache(t, Options{MemoryBytes: 1 << 20, MaxBodyBytes: 128 << 10}).For(time.Minute)(o)
+		held := crowd(1, func(int) { get(t, h, "/held") })
+		synctest.Wait()
+		began := time.Now()
+		crowd(100, func(int) { expect(t, get(t, h, "/"), http.StatusOK, string(body)) }).Wait()
+		if took := time.Since(began); took != 2*slow {
+			t.Errorf("took %v", took)
+		}
+		held.Wait()
+		o.ran(t, 3)
+		expect(t, get(t, h, "/"), http.StatusOK, string(body), "X-Cache", "Hit")
+	})
+}

@@ -140,7 +140,7 @@ func (u *run) refuse(why string) {
 	case why == detailInvalidated:
 		u.land(overtaken, nil) // no effect where it has landed
 		return
-	case u.rec.status >= 500 || u.guarded != "":
+	case u.rec.status >= 500 || u.guarded != "", why == detailBudget && u.rec.mode == streaming: // other runs left no room for it
 		u.land(failed, nil)
 		return
 	}
