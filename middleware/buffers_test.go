@@ -101,3 +101,32 @@ func TestWaitersOfARunWithoutRoom(t *testing.T) {
 		expect(t, get(t, h, "/"), http.StatusOK, string(body), "X-Cache", "Hit")
 	})
 }
+
+// TestRefreshWithoutRoom: a refresh that other runs leave no room keeps what is stored, and is tried again.
+func TestRefreshWithoutRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := make([]byte, 100<<10)
+		o := &origin{answer: func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write(body)
+			if r.URL.Path == "/held" {
+				time.Sleep(slow)
+			}
+		}}
+		c := newTestCache(t, Options{MemoryBytes: 1 << 20, MaxBodyBytes: 128 << 10})
+		h := c.For(time.Second, Stale(time.Minute))(o)
+		get(t, h, "/")
+		time.Sleep(2 * time.Second)
+		held := crowd(1, func(int) { get(t, h, "/held") })
+		synctest.Wait()
+		for range 2 {
+			expect(t, get(t, h, "/"), http.StatusOK, string(body), "X-Cache", "Hit", "Cache-Status", "larder; hit; ttl=-1")
+			synctest.Wait()
+		}
+		o.ran(t, 3)
+		held.Wait()
+		time.Sleep(refreshBackoff)
+		get(t, h, "/")
+		synctest.Wait()
+		expect(t, get(t, h, "/"), http.StatusOK, string(body), "Cache-Status", "larder; hit; ttl=1")
+	})
+}

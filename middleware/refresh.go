@@ -106,9 +106,9 @@ func (x *exchange) early(s *response) bool {
 	return gap >= float64(s.Terms.Remaining(x.arrived))
 }
 
-// failed reports whether the handler's answer says nothing about what is stored.
+// failed reports whether the handler's answer says nothing about what is stored. One that other runs left no room is as good as none.
 func (u *run) failed() bool {
-	return u.outcome == outStale || u.rec.status >= 500 || inconclusive(u.reason)
+	return u.outcome == outStale || u.rec.status >= 500 || u.reason == detailBudget || inconclusive(u.reason)
 }
 
 // settle ends a refresh: a panic is logged and goes no further, a failure keeps the response and backs off, and an answer that
