@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/larderhq/larder/internal/policy"
@@ -95,6 +96,12 @@ func or[T comparable](v, otherwise T) T {
 	return v
 }
 
+// ownFields are set or evaluated by the cache and have a meaning of their own.
+var ownFields = [...]string{
+	"Age", "Cache-Control", "Cache-Groups", "Cache-Status", "Cdn-Cache-Control", "Content-Length", "Content-Type", "Date", "Etag", "Expires",
+	"Last-Modified", "Set-Cookie", "Vary",
+}
+
 // validate lists every contradiction at once, each with its cure.
 func (o Options) validate() error {
 	var errs []error
@@ -111,8 +118,11 @@ func (o Options) validate() error {
 	if o.MemoryBytes < 0 && o.Redis == nil && o.Store == nil {
 		bad("MemoryBytes is negative and there is neither Redis nor Store: nothing could be stored; set Disabled to switch the cache off")
 	}
-	if o.Header != "" && !policy.IsToken(o.Header) { // which "-" is
+	switch name := http.CanonicalHeaderKey(o.Header); {
+	case o.Header != "" && !policy.IsToken(o.Header): // which "-" is
 		bad("Header %q is not a field name", o.Header)
+	case slices.Contains(ownFields[:], name):
+		bad("Header %q would take the place of a field that the cache or the response has: choose another, or leave it unset for X-Cache", o.Header)
 	}
 	if o.ReadYourWrites != "" && !policy.IsToken(o.ReadYourWrites) {
 		bad("ReadYourWrites %q is not a cookie name", o.ReadYourWrites)

@@ -24,6 +24,7 @@ func TestOptionsAreValidated(t *testing.T) {
 		"no tier":             {larder.Options{MemoryBytes: -1}, []string{"MemoryBytes is negative", "Disabled"}},
 		"Header":              {larder.Options{Header: "X Cache"}, []string{`Header "X Cache" is not a field name`}},
 		"Header with a break": {larder.Options{Header: "X-Cache\r\n"}, []string{"is not a field name"}},
+		"Header in use":       {larder.Options{Header: "cache-status"}, []string{`Header "cache-status" would take the place`, "leave it unset"}},
 		"Targets":             {larder.Options{Targets: []string{"CDN-Cache-Control", ""}}, []string{`Targets holds ""`}},
 		"negative": {
 			larder.Options{MaxBodyBytes: -1, StoreTimeout: -1, FillTimeout: -1, Lease: -1},
