@@ -65,6 +65,10 @@ func (c *core) finish(q query, r reply, now instant) outcome {
 		c.breaks(s.view.log.Generation)
 		return outcome{again: true}
 	}
+	if !same && c.strayed(s.view.log) && c.keep(neverBack) {
+		c.breaks(s.view.log.Generation)
+		return outcome{again: true}
+	}
 	c.scan = nil
 	if same {
 		c.resume(s, old)
@@ -94,7 +98,23 @@ func (c *core) replace(s *scan, now instant) {
 	if c.keep(repeatRecent) {
 		c.repeat(now)
 	}
+	c.leave(c.view.Load().log)
 	c.read, c.acked, c.unseen = s.last, id{}, nil
 	c.step()
 	c.view.Store(s.view)
 }
+
+// maxLeft logs are remembered: a client goes to and fro between two servers, or a few.
+const maxLeft = 8
+
+// leave remembers a log that gives way to another one.
+func (c *core) leave(log Position) {
+	if log.Generation != 0 {
+		c.left = append(c.left, log)
+		c.left = c.left[max(0, len(c.left)-maxLeft):]
+	}
+}
+
+// strayed says whether this process left the log for another one: purges that went there meanwhile are missing from it, so that what
+// it was stored with must not come back.
+func (c *core) strayed(log Position) bool { return slices.ContainsFunc(c.left, log.sameLog) }

@@ -28,6 +28,7 @@ type core struct {
 	sequence uint64     // own purges begun
 	recent   debts      // own purges acknowledged in the last minute
 	broken   []uint64   // generations known to have lost records, the last few
+	left     []Position // logs that others took the place of, the last few
 	renew    bool       // the next request is to see to an unbroken generation
 	scan     *scan      // not nil: attaching
 

@@ -117,3 +117,33 @@ func splitBrain(w *world) {
 		w.tornAt = w.now
 	})
 }
+
+// detour leads every client to another server for a while, as a name or a proxy may, and then back to the one that they left. Each of
+// them follows the one log before and the other between: the promise does not cover those that notice nothing, or begin meanwhile.
+func detour(w *world) {
+	home := w.primary
+	if !slices.Contains(w.nodes, home) || !w.together() {
+		return
+	}
+	w.lead(&node{w: w, history: w.freshHistory(), up: true, primary: true, skew: home.skew})
+	w.at(w.now+w.between(0, 4*time.Second), func() { w.leadBack(home) })
+}
+
+func (w *world) leadBack(home *node) {
+	if w.together() {
+		w.lead(home)
+		return
+	}
+	w.at(w.now+100*time.Millisecond, func() { w.leadBack(home) })
+}
+
+func (w *world) lead(n *node) {
+	w.primary = n
+	for _, p := range w.processes {
+		p.target = n
+	}
+}
+
+func (w *world) together() bool {
+	return !slices.ContainsFunc(w.processes, func(p *process) bool { return !p.follows(w.primary) })
+}

@@ -27,6 +27,7 @@ func TestModelMissesEachRule(t *testing.T) {
 		{"ackSeen", ackSeen, profiles["nameless"]},
 		{"breakLost", breakLost, reused},
 		{"newGeneration", newGeneration, profiles["deletions"]},
+		{"neverBack", neverBack, profiles["detours"]},
 		{"repeatRecent", repeatRecent, profiles["split brain"]},
 		{"leaseHolds", leaseHolds, profiles["partitions"]},
 		{"heardAtSending", heardAtSending, profiles["lag"]},

@@ -68,6 +68,7 @@ var profiles = map[string]profile{
 	"trims":           {loss: 0.02, slow: 0.3, faultEvery: time.Second, faults: []func(*world){trim, trim, cutOff}},
 	"deletions":       {loss: 0.02, slow: 0.3, faultEvery: time.Second, faults: []func(*world){flush, serverStep}, skewed: true},
 	"split brain":     {loss: 0.02, slow: 0.1, faultEvery: 6 * time.Second, faults: []func(*world){splitBrain}, skewed: true},
+	"detours":         {loss: 0.02, slow: 0.1, faultEvery: time.Second, faults: []func(*world){detour, detour, cutOff, pause}},
 	"nameless":        {loss: 0.05, slow: 0.1, faultEvery: 3 * time.Second, faults: []func(*world){failOver, rollBack, cutOff}, nameless: true},
 }
 

@@ -285,6 +285,37 @@ func TestReplacedLogIsTold(t *testing.T) {
 	}
 }
 
+// TestLogThatWasLeft: what was purged while another log was followed is not in the first one, so that nothing stored with that one is
+// usable when it is back.
+func TestLogThatWasLeft(t *testing.T) {
+	server := redistest.Start(t)
+	follower, purging := open(t, Config{Client: server.Client()}), open(t, Config{Client: server.Client()})
+	generation := func(l *Log) uint64 { return l.Note().Position.Generation }
+	swap := func() {
+		before := generation(follower)
+		if err := server.Client().Do(t.Context(), "SWAPDB", 0, 1).Err(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() bool { return generation(follower) != before && generation(purging) == generation(follower) })
+	}
+	eventually(t, func() bool { return generation(follower) != 0 && generation(purging) == generation(follower) })
+	stamp := follower.Note().Position.Stamp(nil)
+	if follower.Usable(stamp, time.Now()) != Valid {
+		t.Fatal("not usable to begin with")
+	}
+	swap()
+	if _, err := purging.Append(t.Context(), Record{Selector: All}); err != nil {
+		t.Fatal(err)
+	}
+	purging.core.mu.Lock()
+	clear(purging.core.recent) // as if it was a while ago: it is not repeated
+	purging.core.mu.Unlock()
+	swap()
+	if !follower.Wait(t.Context(), Position{}) || follower.Usable(stamp, time.Now()) != Invalid {
+		t.Error("what was purged came back with the log that was left")
+	}
+}
+
 func TestFleetFollows(t *testing.T) {
 	client := redistest.Start(t).Client()
 	resets := make(chan struct{}, 100)

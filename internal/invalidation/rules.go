@@ -19,6 +19,7 @@ const (
 	ackSeen                           // an acknowledged id turns up in the next read
 	breakLost                         // a log that lost a record gets a new generation
 	newGeneration                     // a log that begins again gets a new generation
+	neverBack                         // a log that was left for another gets a new generation before it is followed again
 	repeatRecent                      // own purges of the last minute are appended again to a log that replaced the followed one
 	leaseHolds                        // nothing is usable without hearing of the log for longer than the lease
 	heardAtSending                    // the log was heard of when the read was sent, not when it was answered
