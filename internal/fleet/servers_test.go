@@ -21,7 +21,7 @@ import (
 // rights is the line that docs/invalidation.md gives for a user with the least privileges; clusterRights is what a client of a
 // cluster needs beside it.
 const (
-	rights = "resetkeys ~larder:* resetchannels -@all +get +set +unlink +del " +
+	rights = "resetkeys ~larder:* resetchannels -@all +get +set +unlink +del +pttl " +
 		"+eval +evalsha +xadd +xtrim +xrange +xrevrange +xread +info"
 	clusterRights = " +cluster|slots +command"
 )

@@ -9,20 +9,21 @@ import (
 )
 
 // The value of a lease is its holder's token, with contested behind it once somebody else waits for it. That fits one key, so
-// that a cluster serves it, and needs no commands but those of an entry. No token ends so.
+// that a cluster serves it. No token ends so.
 const contested = "+"
 
 const (
-	// contendScript takes a lease that is free or the token's own, and else leaves the mark with it for as long as it lasts.
-	contendScript = `local held = redis.call('GET', KEYS[1])
-if not held then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1 end
+	// contendScript takes a lease that is free or the token's own, and else leaves the mark with it for as long as it lasts. What is
+	// of another type, or never ends, is somebody else's doing and no lease: nobody would ever give it back.
+	contendScript = `local held, left = redis.pcall('GET', KEYS[1]), redis.call('PTTL', KEYS[1])
+if type(held) ~= 'string' or left < 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1 end
 if held == ARGV[1] or held == ARGV[1] .. '` + contested + `' then return 1 end
 if held:sub(-1) ~= '` + contested + `' then redis.call('SET', KEYS[1], held .. '` + contested + `', 'KEEPTTL') end
 return 0`
 
 	// releaseScript deletes a lease for its holder only: one that has run out may be another's by now. It returns whether the mark
 	// was there.
-	releaseScript = `local held = redis.call('GET', KEYS[1])
+	releaseScript = `local held = redis.pcall('GET', KEYS[1])
 local marked = held == ARGV[1] .. '` + contested + `'
 if marked or held == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return marked and 1 or 0`

@@ -52,6 +52,31 @@ func TestLease(t *testing.T) {
 	ask(r.Acquire, "d", time.Minute, false)
 }
 
+// What another program left in the place of a lease keeps nobody from running.
+func TestForeignLease(t *testing.T) {
+	client := redistest.Start(t).Client()
+	r := store.NewRedis(client)
+	ctx := context.Background()
+	for name, put := range map[string]func(key string) error{
+		"a value that never ends":   func(key string) error { return client.Set(ctx, key, "garbage", 0).Err() },
+		"a lease that lost its end": func(key string) error { return client.Set(ctx, key, "another token+", 0).Err() },
+		"a list":                    func(key string) error { return client.RPush(ctx, key, "garbage").Err() },
+	} {
+		if err := put(name + "~lease"); err != nil {
+			t.Fatal(err)
+		}
+		if awaited, err := r.Release(ctx, name, "a"); err != nil || awaited {
+			t.Errorf("%s: Release = %v, %v", name, awaited, err)
+		}
+		if ok, err := r.Contend(ctx, name, "a", time.Minute); err != nil || !ok {
+			t.Errorf("%s: Contend = %v, %v", name, ok, err)
+		}
+		if ttl := client.PTTL(ctx, name+"~lease").Val(); ttl <= 0 || ttl > time.Minute {
+			t.Errorf("%s: the lease lasts %v", name, ttl)
+		}
+	}
+}
+
 func TestSetAll(t *testing.T) {
 	server := redistest.Start(t)
 	r := store.NewRedis(server.Client())
