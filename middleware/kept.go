@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/larderhq/larder/internal/invalidation"
@@ -61,6 +62,9 @@ func (rt *route) decode(key, form string, o invalidation.Origin, primary []byte,
 		return nil
 	}
 	if s.Variants == nil {
+		if o == (invalidation.Origin{}) && s.Terms.Ahead(time.Now()) { // it would be fresh until our clock is where that one was
+			return nil
+		}
 		s.prepare()
 		s.stamp.Init(s.Position, o, rt.selectors(selectors, r, alias(primary), &s.Entry))
 	}

@@ -32,6 +32,12 @@ func (t *Terms) Age(now time.Time) time.Duration {
 	return min(t.InitialAge+resident, maxDuration)
 }
 
+// Ahead reports whether the response came at a time that is still to come, by more than clocks that agree are apart. Then one of
+// them is wrong, that of who stored it or ours, and how old it is nobody can tell.
+func (t *Terms) Ahead(now time.Time) bool {
+	return t.ResponseTime-now.UnixNano() > int64(clockAgreement)
+}
+
 // Remaining is the freshness lifetime less the current age; it is negative by how long the response is stale.
 func (t *Terms) Remaining(now time.Time) time.Duration { return t.Lifetime - t.Age(now) }
 
