@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
+	"time"
 )
 
 // note logs why a request was not answered from the store or its response not stored. Routes and reasons are logged, values and
@@ -39,6 +41,19 @@ func (rt *route) adviseNewcomer(r *http.Request) {
 		rt.c.logger.Info("larder: pages are not stored whose client is given a cookie by a middleware outside of the cache", "route", rt.label(r),
 			"cure", "Public() if the page holds nothing that belongs to the cookie, or set the cookie inside of the cache only where it is needed")
 	})
+}
+
+// unreadableEvery is how often unreadable entries are told of: where another release or program writes under the same keys, they come
+// with each request.
+const unreadableEvery = time.Minute
+
+// unreadable counts an entry that cannot be read, and warns of the first in a while.
+func (c *Cache) unreadable(key string, err error) {
+	n := c.stats.corrupt.Add(1)
+	now, told := time.Now().UnixNano(), c.told.Load()
+	if now-told >= int64(unreadableEvery) && c.told.CompareAndSwap(told, now) {
+		c.logger.Warn("larder: unreadable entry", "key", strings.Clone(key), "error", err, "so_far", n)
+	}
 }
 
 func (c *Cache) logKey(ctx context.Context, event, key string) {

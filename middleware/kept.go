@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -57,8 +56,7 @@ func (rt *route) decode(key, form string, o invalidation.Origin, primary []byte,
 		s.form = form
 	}
 	if err := s.Decode(key, unsafe.Slice(unsafe.StringData(form), len(form)), room); err != nil {
-		rt.c.stats.corrupt.Add(1)
-		rt.c.logger.Warn("larder: unreadable entry", "key", strings.Clone(key), "error", err)
+		rt.c.unreadable(key, err)
 		return nil
 	}
 	if s.Variants == nil {

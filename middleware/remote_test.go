@@ -270,8 +270,8 @@ func TestWritesGoBehindTheResponse(t *testing.T) {
 // TestUnreadableEntry: whatever is found under a key that is not its entry is a miss, and is overwritten.
 func TestUnreadableEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := new(fragile)
-		cache := newTestCache(t, Options{Store: f, MemoryBytes: -1})
+		f, log := new(fragile), new(records)
+		cache := newTestCache(t, Options{Store: f, MemoryBytes: -1, Logger: slog.New(log)})
 		h := cache.For(time.Hour)(&origin{answer: says("hello")})
 		get(t, h, "/")
 		synctest.Wait()
@@ -287,6 +287,10 @@ func TestUnreadableEntry(t *testing.T) {
 			if n := cache.Stats().Corrupt; n != int64(i)+1 {
 				t.Errorf("%d counted after %d", n, i+1)
 			}
+			if n := len(log.matching("unreadable")); n != 1+i/4 {
+				t.Errorf("logged %d times after %d", n, i+1)
+			}
+			time.Sleep(unreadableEvery / 4)
 		}
 	})
 }
