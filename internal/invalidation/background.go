@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -134,8 +136,12 @@ func (l *Log) hurry() {
 	}
 }
 
-// listen asks for a round when the log grows. Rounds come without it too, only later.
+// listen asks for a round when the log grows. Rounds come without it too, only later: with a pool of one connection, which all other
+// calls would have to wait for, it does not listen.
 func (l *Log) listen() {
+	if poolSize(l.config.Client) == 1 {
+		return
+	}
 	for l.context.Err() == nil {
 		next := l.rounds.next()
 		after, ok := l.core.tail()
@@ -152,6 +158,19 @@ func (l *Log) listen() {
 			l.idle(next)
 		}
 	}
+}
+
+// poolSize is how many connections a client may have, to one server where it knows several; 0 where it does not say.
+func poolSize(client redis.UniversalClient) int {
+	switch c := client.(type) {
+	case *redis.Client:
+		return c.Options().PoolSize
+	case *redis.ClusterClient:
+		return c.Options().PoolSize
+	case *redis.Ring:
+		return c.Options().PoolSize
+	}
+	return 0
 }
 
 // idle waits for the end of a round, or for a period when none comes to an end.

@@ -316,6 +316,23 @@ func TestLogThatWasLeft(t *testing.T) {
 	}
 }
 
+// TestPoolOfOne: a read that blocks would keep all other calls waiting for the only connection.
+func TestPoolOfOne(t *testing.T) {
+	for size, blocks := range map[int]bool{1: false, 2: true} {
+		server := redistest.Start(t)
+		l := open(t, Config{Client: server.ClientWith(redis.Options{PoolSize: size}), Lease: 400 * time.Millisecond, Timeout: 10 * time.Second})
+		for range 2 * int(maxBlock/l.period()) { // rounds that take longer than a read blocks
+			if _, err := l.Append(t.Context(), Record{Selector: All}); err != nil {
+				t.Fatal(err)
+			}
+			<-l.Next()
+		}
+		if n := server.Commands("xread"); n > 0 != blocks {
+			t.Errorf("%d reads that block, with a pool of %d", n, size)
+		}
+	}
+}
+
 func TestFleetFollows(t *testing.T) {
 	client := redistest.Start(t).Client()
 	resets := make(chan struct{}, 100)
