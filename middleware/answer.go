@@ -29,7 +29,11 @@ func (x *exchange) lead(f *flight, s *response, fwd string) {
 		return
 	}
 	defer u.land(failed, nil) // no effect where it has landed
-	u.prepare(false)
+	if !u.prepare() {
+		x.gone()
+		return
+	}
+	defer tellRoute(x.r.Context(), u.ctx.request)
 	u.do()
 	x.answer(u)
 }
@@ -54,7 +58,11 @@ func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
 // handler's time is up.
 func (x *exchange) leadBesideStale(u *run) {
 	u.rec.header, u.separate = apart(x.w.Header()), true
-	u.prepare(true)
+	if !u.prepare() {
+		u.land(failed, nil)
+		x.gone()
+		return
+	}
 	var panicked any
 	done := make(chan struct{})
 	x.rt.c.goBackground(func() {

@@ -48,7 +48,11 @@ func (x *exchange) refresh(s *response, outer http.Header) {
 	u.purpose, u.asked = toRefresh, nil
 	u.rec.w, u.rec.header, u.outer = nil, outer, outerFields(outer)
 	u.r = x.rt.impersonal(x.r, u.variesBy()) // but outer middlewares may have told the handler who asks: u.guarded stays
-	u.prepare(true)
+	if !u.prepare() {
+		u.land(failed, nil)
+		c.refreshing.Add(-1)
+		return
+	}
 	c.goBackground(func() {
 		defer c.refreshing.Add(-1)
 		u.runAlone(s)

@@ -100,11 +100,11 @@ func (x *exchange) newRun(f *flight, s *response, fwd string) *run {
 	return u
 }
 
-// prepare makes the request that the handler sees.
-func (u *run) prepare(background bool) {
-	parent := u.r.Context()
-	if background {
-		parent = detached(parent)
+// prepare makes the request that the handler sees. It reports false where that is too late, as the client has gone.
+func (u *run) prepare() (ok bool) {
+	parent, ok := detached(u.r.Context())
+	if !ok {
+		return false
 	}
 	u.said.open(parent, u.rt.c)
 	u.ctx.begin(parent, &u.said, u.began.Add(u.rt.c.opt.FillTimeout))
@@ -112,6 +112,7 @@ func (u *run) prepare(background bool) {
 	if u.stale != nil {
 		u.addValidators()
 	}
+	return true
 }
 
 // variesBy are the fields that select the response to be refreshed among its variants.

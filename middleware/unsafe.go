@@ -133,8 +133,14 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 		x.forward(fwd, "")
 		return
 	}
-	u.said.open(x.r.Context(), x.rt.c)
-	r := x.r.WithContext(context.WithValue(x.r.Context(), statementKey{}, &u.said))
+	ctx, ok := detached(x.r.Context())
+	if !ok {
+		x.gone()
+		return
+	}
+	defer tellRoute(x.r.Context(), ctx)
+	u.said.open(ctx, x.rt.c)
+	r := x.r.WithContext(context.WithValue(ctx, statementKey{}, &u.said))
 	r.Header = r.Header.Clone() // a handler may change it; what is freshened is filed under what the client sent
 	x.rt.next.ServeHTTP(&u.rec, r)
 	if u.rec.status == 0 {
