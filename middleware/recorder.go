@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -36,7 +37,7 @@ type recorder struct {
 	room     fieldRoom
 	declared int64 // Content-Length; -1: none
 	written  int64
-	broken   bool // the handler turned to an error behind its header
+	broken   bool // the handler turned to an error behind its header, or was told that its client is gone
 }
 
 // Header returns the map that goes out: the fields that outer middlewares set are in it.
@@ -122,7 +123,9 @@ func (rec *recorder) Write(p []byte) (int, error) {
 		return rec.w.Write(p)
 	case teeing:
 		rec.keep(p)
-		return rec.w.Write(p)
+		n, err := rec.w.Write(p)
+		rec.broken = rec.broken || err != nil // a handler that is told so may leave out the rest
+		return n, err
 	case streaming:
 		return rec.w.Write(p)
 	default:
@@ -179,7 +182,9 @@ func (rec *recorder) FlushError() error {
 	if rec.mode == holding || rec.mode == dropping {
 		return nil
 	}
-	return http.NewResponseController(rec.w).Flush()
+	err := http.NewResponseController(rec.w).Flush()
+	rec.broken = rec.broken || err != nil && !errors.Is(err, http.ErrNotSupported)
+	return err
 }
 
 // Hijack gives the connection away; nothing is stored. A header that was written goes out before, as with net/http: it may be the
