@@ -64,3 +64,29 @@ func TestPersonalUpdates(t *testing.T) {
 		})
 	}
 }
+
+// TestPrivateOverTargetedFields: no shared cache downstream keeps what is one user's, whichever targeted field the handler has said it in.
+func TestPrivateOverTargetedFields(t *testing.T) {
+	targets := []string{"CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control", "X-Edge"}
+	answer := func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range targets {
+			w.Header().Set(name, "max-age=60")
+		}
+		w.Header().Set("Cache-Control", "max-age=60")
+		_, _ = io.WriteString(w, "page of "+r.Header.Get("X-User"))
+		if r.Header.Get("X-Flush") != "" {
+			w.(http.Flusher).Flush()
+		}
+	}
+	cache := newTestCache(t, Options{Targets: targets})
+	user := PerUser(func(r *http.Request) string { return r.Header.Get("X-User") })
+	for _, h := range []http.Handler{cache.For(time.Hour, user)(http.HandlerFunc(answer)), cache.FromHeaders(user, Name("flushed"))(http.HandlerFunc(answer))} {
+		for _, want := range []string{"Miss", "Hit"} {
+			w := get(t, h, "/", "X-User", "ann", "X-Flush", map[bool]string{true: "1"}[h.(*route).fromHeaders])
+			expect(t, w, http.StatusOK, "page of ann", "X-Cache", want, "Cache-Control", "private, max-age=60")
+			for _, name := range targets {
+				expect(t, w, http.StatusOK, "page of ann", name, "")
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package middleware
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/larderhq/larder/etag"
@@ -64,11 +65,14 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 		set(h, "Cache-Control", f.cacheControl, empty)
 	}
 	set(h, "Date", f.date, empty)
-	if x.rt.hasCDN || s.Terms.Private {
+	switch {
+	case s.Terms.Private:
+		x.rt.c.untarget(h)
+	case x.rt.hasCDN:
 		set(h, "Cdn-Cache-Control", f.cdn, false) // the handler's is among the stored fields
 	}
 	if (how.cookie || !how.filled && !empty && len(h["Set-Cookie"]) > 0) && !s.Terms.Private && x.rt.speaksAsOrigin(s) {
-		keepPrivate(h)
+		c.keepPrivate(h)
 	}
 	status := how.status
 	switch {
@@ -100,12 +104,22 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 
 // keepPrivate is for a response beside which an outer middleware gives this client a cookie: where the freshness is ours to say, no
 // shared cache downstream may keep both on our word.
-func keepPrivate(h http.Header) {
+func (c *Cache) keepPrivate(h http.Header) {
 	shared := func(directive string) bool {
 		return slices.Contains([]string{"public", "private", "s-maxage", "proxy-revalidate"}, directive)
 	}
 	h["Cache-Control"] = []string{policy.RewriteClient(h["Cache-Control"], shared, "private")}
-	delete(h, "Cdn-Cache-Control")
+	c.untarget(h)
+}
+
+// untarget removes from a private response what tells shared caches downstream that they may keep it, over its Cache-Control
+// (RFC 9213): the fields that we obey, and those of others, which have such names.
+func (c *Cache) untarget(h http.Header) {
+	for name := range h {
+		if name == "Surrogate-Control" || strings.HasSuffix(name, "-Cache-Control") || slices.Contains(c.opt.Targets, name) {
+			delete(h, name)
+		}
+	}
 }
 
 // set assigns values that are clipped to their length, or removes the field, unless the header was empty anyway.

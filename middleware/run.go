@@ -225,7 +225,7 @@ func (u *run) dress() int {
 		if u.terms.Private {
 			s := newResponse(&store.Entry{Fields: u.rec.fields, Terms: u.terms})
 			h["Cache-Control"] = []string{s.clientControl("")}
-			delete(h, "Cdn-Cache-Control")
+			u.rt.c.untarget(h)
 		}
 	case u.unchanged():
 		u.rec.mode, u.rec.body = spared, nil
