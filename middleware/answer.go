@@ -29,11 +29,10 @@ func (x *exchange) lead(f *flight, s *response, fwd string) {
 		return
 	}
 	defer u.land(failed, nil) // no effect where it has landed
-	if !u.prepare() {
+	if !u.prepare(false) {
 		x.gone()
 		return
 	}
-	defer tellRoute(x.r.Context(), u.ctx.request)
 	u.do()
 	x.answer(u)
 }
@@ -58,7 +57,7 @@ func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
 // handler's time is up.
 func (x *exchange) leadBesideStale(u *run) {
 	u.rec.header, u.separate = apart(x.w.Header()), true
-	if !u.prepare() {
+	if !u.prepare(true) {
 		u.land(failed, nil)
 		x.gone()
 		return

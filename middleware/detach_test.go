@@ -59,7 +59,7 @@ func TestNothingIsFilledForAnOtherRoute(t *testing.T) {
 		o := &origin{answer: says("hello")}
 		h := newTestCache(t, Options{}).For(time.Second, Stale(time.Minute), StaleIfError(time.Hour))(o)
 		ctx := context.WithValue(t.Context(), chi.RouteCtxKey, chi.NewRouteContext())
-		over, cancel := context.WithCancel(ctx)
+		over, cancel := context.WithTimeout(ctx, time.Hour) // as http.TimeoutHandler has it
 		cancel()
 		ask := func(ctx context.Context) { h.ServeHTTP(httptest.NewRecorder(), request(ctx, "/")) }
 		for _, pause := range []time.Duration{0, 2 * time.Second, time.Minute} { // nothing stored, a refresh, a run beside stale

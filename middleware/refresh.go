@@ -48,7 +48,7 @@ func (x *exchange) refresh(s *response, outer http.Header) {
 	u.purpose, u.asked = toRefresh, nil
 	u.rec.w, u.rec.header, u.outer = nil, outer, outerFields(outer)
 	u.r = x.rt.impersonal(x.r, u.variesBy()) // but outer middlewares may have told the handler who asks: u.guarded stays
-	if !u.prepare() {
+	if !u.prepare(true) {
 		u.land(failed, nil)
 		c.refreshing.Add(-1)
 		return

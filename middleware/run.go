@@ -101,8 +101,8 @@ func (x *exchange) newRun(f *flight, s *response, fwd string) *run {
 }
 
 // prepare makes the request that the handler sees. It reports false where that is too late, as the client has gone.
-func (u *run) prepare() (ok bool) {
-	parent, ok := detached(u.r.Context())
+func (u *run) prepare(background bool) (ok bool) {
+	parent, ok := detached(u.r.Context(), background)
 	if !ok {
 		return false
 	}

@@ -133,12 +133,11 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 		x.forward(fwd, "")
 		return
 	}
-	ctx, ok := detached(x.r.Context())
+	ctx, ok := detached(x.r.Context(), false)
 	if !ok {
 		x.gone()
 		return
 	}
-	defer tellRoute(x.r.Context(), ctx)
 	u.said.open(ctx, x.rt.c)
 	r := x.r.WithContext(context.WithValue(ctx, statementKey{}, &u.said))
 	r.Header = r.Header.Clone() // a handler may change it; what is freshened is filed under what the client sent
