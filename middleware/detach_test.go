@@ -90,3 +90,27 @@ func TestOuterMiddlewaresSeeTheRoute(t *testing.T) {
 	router.Route("/users", func(r chi.Router) { r.Get("/{id}", says("hello")) })
 	get(t, router, "/users/ann")
 }
+
+// TestSecondAttemptBehindARouter: a handler that is asked again without conditions is found on the same way as before.
+func TestSecondAttemptBehindARouter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		router := chi.NewRouter()
+		router.Use(newTestCache(t, Options{}).FromHeaders())
+		router.Route("/users", func(r chi.Router) {
+			r.Get("/{id}", func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=1")
+				if r.Header.Get("If-None-Match") != "" {
+					w.Header().Set("Etag", `"other"`)
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				w.Header().Set("Etag", `"v1"`)
+				_, _ = io.WriteString(w, "page of "+chi.URLParam(r, "id"))
+			})
+		})
+		for range 2 {
+			expect(t, get(t, router, "/users/ann"), http.StatusOK, "page of ann", "X-Cache", "Miss")
+			time.Sleep(2 * time.Second)
+		}
+	})
+}

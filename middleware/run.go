@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,7 @@ type run struct {
 	selective bool // the client asked for a part, or under a condition
 
 	ctx   runContext
+	again context.Context // the request's for a second attempt, where a router inside has not found its way yet
 	said  statement
 	note  invalidation.Note
 	began time.Time
@@ -140,6 +142,7 @@ func (u *run) addValidators() {
 		u.req.Header["If-Modified-Since"] = []string{lastModified}
 	}
 	u.validating = true
+	u.again, _ = detached(u.ctx.request, true)
 }
 
 // do runs the handler and works out what becomes of its answer. A panic goes on through it; the flight lands all the same.
@@ -172,6 +175,7 @@ func (u *run) forgetValidators() {
 	u.validating, u.outcome, u.reason = false, outRaw, ""
 	u.said.forget()
 	restore(u.rec.header, u.outer)
+	u.ctx.startAgain(u.again)
 	u.rec = recorder{u: u, w: u.rec.w, header: u.rec.header}
 }
 

@@ -37,6 +37,13 @@ func (c *runContext) begin(request context.Context, said *statement, deadline ti
 	c.request, c.said, c.deadline = request, said, deadline
 }
 
+// startAgain gives the values of another context to what follows.
+func (c *runContext) startAgain(request context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.request = request
+}
+
 // Deadline is the cache's, and then the client's.
 func (c *runContext) Deadline() (deadline time.Time, ok bool) {
 	c.mu.Lock()
