@@ -24,11 +24,11 @@ func TestSecondProcessHitsAtOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	handler := new(counted)
-	first := openCache(t, larder.Options{Redis: server.Client(), StoreTimeout: 10 * time.Second}).OneHour(larder.Name("x"))(handler)
+	first := openCache(t, patient(server)).OneHour(larder.Name("x"))(handler)
 	fill := ask(t, first, "/")
 	await(t, "stored", func() bool { return server.Commands("set") == 1 })
 	for range 5 {
-		h := openCache(t, larder.Options{Redis: server.Client(), StoreTimeout: 10 * time.Second}).OneHour(larder.Name("x"))(handler)
+		h := openCache(t, patient(server)).OneHour(larder.Name("x"))(handler)
 		got := ask(t, h, "/")
 		if !got.hit() || got.body != fill.body || got.header.Get("Etag") != fill.header.Get("Etag") {
 			t.Fatalf("got %v", got)
@@ -48,7 +48,7 @@ func TestRedisKeepsTheWholeResponse(t *testing.T) {
 		write(w, "in "+r.Header.Get("Accept-Language"))
 	}}
 	process := func() http.Handler {
-		cache := openCache(t, larder.Options{Redis: server.Client(), StoreTimeout: 10 * time.Second})
+		cache := openCache(t, patient(server))
 		return outside(cache.OneHour()(handler), func(h http.Header) { h.Set("X-Outer", "1"); h.Set("Vary", "Origin") })
 	}
 	one := process()
@@ -76,7 +76,9 @@ func TestOneGETForAHit(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := redistest.Start(t)
-			h := openCache(t, larder.Options{Redis: server.Client(), MemoryBytes: -1, StoreTimeout: 10 * time.Second}).OneHour()(tt.handler)
+			o := patient(server)
+			o.MemoryBytes = -1
+			h := openCache(t, o).OneHour()(tt.handler)
 			ask(t, h, "/")
 			for before := server.Commands("get"); server.Commands("get") == before; {
 				ask(t, h, "/") // which hits on what is on its way to Redis, while it is
@@ -141,7 +143,7 @@ func TestGarbageInRedis(t *testing.T) {
 	client := server.Client()
 	const key = "larder:shop.example/a()"
 	process := func() http.Handler {
-		return openCache(t, larder.Options{Redis: client, StoreTimeout: 10 * time.Second}).OneHour()(new(counted))
+		return openCache(t, patient(server)).OneHour()(new(counted))
 	}
 	h := process()
 	ask(t, h, "/a")
