@@ -201,9 +201,6 @@ func (rt *route) appendSelected(dst []byte, r *http.Request) []byte {
 			dst = appendMaybeSecret(append(dst, '='), name, value)
 		}
 	}
-	if len(rt.cookies) == 0 {
-		return dst
-	}
 	for _, name := range rt.cookies {
 		dst = keybuilder.AppendName(append(separated(dst), "cookie:"...), name)
 		for _, cookie := range r.CookiesNamed(name) {

@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -27,7 +28,7 @@ func InvalidationTargets(target *url.URL, h http.Header) []*url.URL {
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		for _, line := range h[name] {
 			u := resolve(target, trim(line))
-			if u != nil && !contains(found, u) {
+			if u != nil && !slices.ContainsFunc(found, func(other *url.URL) bool { return *other == *u }) {
 				found = append(found, u)
 			}
 		}
@@ -65,13 +66,4 @@ func port(u *url.URL) string {
 		return "80"
 	}
 	return ""
-}
-
-func contains(list []*url.URL, u *url.URL) bool {
-	for _, other := range list {
-		if *other == *u {
-			return true
-		}
-	}
-	return false
 }
