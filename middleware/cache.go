@@ -135,7 +135,7 @@ func (c *Cache) close() error {
 	if c.tiers.remote != nil && c.tiers.remote.close(ctx) != nil {
 		err = ErrClosing
 	}
-	err = errors.Join(err, c.log.Close())
+	c.log.Close()
 	c.tiers.close()
 	return err
 }

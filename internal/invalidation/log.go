@@ -183,9 +183,9 @@ func (l *Log) Settled() <-chan struct{} { return l.settled }
 
 // Close stops following the log. It waits for its goroutines, though not longer than a second for a client that does not answer.
 // Afterwards stored responses become unusable as the lease runs out. It may be called again.
-func (l *Log) Close() error {
+func (l *Log) Close() {
 	if l.stream == nil {
-		return nil
+		return
 	}
 	l.closing.Lock()
 	first := !l.closed
@@ -199,7 +199,6 @@ func (l *Log) Close() error {
 	case <-l.finished:
 	case <-time.After(closeWait):
 	}
-	return nil
 }
 
 func (l *Log) drain() {
