@@ -17,7 +17,7 @@ import (
 func replicaOn(t *testing.T, client redis.UniversalClient, h http.Handler) (*Cache, http.Handler) {
 	t.Helper()
 	c := newTestCache(t, Options{Redis: client, StoreTimeout: 10 * time.Second, Lease: 10 * time.Second})
-	<-c.log.Settled() // the log has begun
+	c.log.Await(t.Context()) // until the log has begun
 	return c, c.For(time.Hour, Once())(h)
 }
 

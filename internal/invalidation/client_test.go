@@ -40,7 +40,7 @@ func TestPanickingClient(t *testing.T) {
 		}
 	}})
 	l := open(t, Config{Client: client, Lease: 200 * time.Millisecond})
-	<-l.Settled()
+	<-l.settled
 	if _, err := l.Append(t.Context(), Record{Selector: All}); err == nil || !strings.Contains(err.Error(), "boom") {
 		t.Errorf("append: %v", err)
 	}

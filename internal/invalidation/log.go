@@ -69,7 +69,7 @@ type Log struct {
 	closed         bool          // guarded by closing
 	finished       chan struct{} // closed when nothing runs any more
 	begun          sync.Once     // the first round
-	settled        chan struct{} // closed after it
+	settled        chan struct{} // closed after it, well or not; before that nothing is usable but what this process filled
 }
 
 // New returns a log and starts to follow it. It does not wait for Redis, nor need it to be reachable.
@@ -176,10 +176,6 @@ func (l *Log) Wait(ctx context.Context, p Position) bool {
 		}
 	}
 }
-
-// Settled is closed once the first attempt to read the log has ended, well or not. Before that nothing is usable but what this
-// process filled.
-func (l *Log) Settled() <-chan struct{} { return l.settled }
 
 // Close stops following the log. It waits for its goroutines, though not longer than a second for a client that does not answer.
 // Afterwards stored responses become unusable as the lease runs out. It may be called again.

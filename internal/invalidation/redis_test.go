@@ -265,7 +265,7 @@ func TestReplacedLogIsTold(t *testing.T) {
 	var told bytes.Buffer
 	resets := make(chan struct{}, 100)
 	l := open(t, Config{Client: client, Logger: slog.New(slog.NewTextHandler(&told, nil)), OnReset: func() { resets <- struct{}{} }})
-	<-l.Settled()
+	<-l.settled
 	for len(resets) > 0 { // those of the first log
 		<-resets
 	}
@@ -336,7 +336,7 @@ func TestFleetFollows(t *testing.T) {
 	if !a.Wait(t.Context(), Position{}) || !b.Wait(t.Context(), Position{}) {
 		t.Fatal("not followed")
 	}
-	<-b.Settled()
+	<-b.settled
 	<-resets
 	selectors := []Selector{Select(Key, "k"), Select(Tag, "t")}
 	note := a.Note()
@@ -413,7 +413,7 @@ func TestNeverReachable(t *testing.T) {
 	if l.Usable(own.Stamp(nil), time.Now()) != Valid || l.Usable(own.Position.Stamp(nil), time.Now()) != Invalid {
 		t.Error("own fills only are usable before the log was ever read")
 	}
-	<-l.Settled()
+	<-l.settled
 	server.Restart()
 	eventually(t, func() bool { return l.Note().Position.Generation != 0 })
 }
