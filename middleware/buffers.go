@@ -14,6 +14,9 @@ const (
 	fillShare = 8
 	// fillUnshared is the bound where there is no such tier.
 	fillUnshared = 64 << 20
+	// maxTrusted is the most room that is made on the word of a Content-Length alone: where MaxBodyBytes is large, there may not be
+	// as much memory as an origin announces.
+	maxTrusted = defaultMaxBodyBytes
 )
 
 func fillBytes(memory int64) int64 {

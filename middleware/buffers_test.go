@@ -3,6 +3,7 @@ package middleware
 import (
 	"bytes"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -129,4 +130,14 @@ func TestRefreshWithoutRoom(t *testing.T) {
 		synctest.Wait()
 		expect(t, get(t, h, "/"), http.StatusOK, string(body), "Cache-Status", "larder; hit; ttl=1")
 	})
+}
+
+// TestAnnouncedBodyIsNotBelieved: where bodies of any size may be stored, a Content-Length alone takes no memory.
+func TestAnnouncedBodyIsNotBelieved(t *testing.T) {
+	o := &origin{answer: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.FormatInt(math.MaxInt64, 10))
+		_, _ = io.WriteString(w, "hello")
+	}}
+	h := newTestCache(t, Options{MaxBodyBytes: math.MaxInt64}).For(time.Minute)(o)
+	expect(t, get(t, h, "/"), http.StatusOK, "hello", "Cache-Status", "larder; fwd=uri-miss; detail=incomplete")
 }

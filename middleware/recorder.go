@@ -160,7 +160,7 @@ func (rec *recorder) keep(p []byte) bool {
 		rec.stream(detailBudget)
 	default:
 		if rec.body == nil { // not from a pool: a handler may write to it from a goroutine that it has left behind
-			rec.body = make([]byte, 0, whole)
+			rec.body = make([]byte, 0, min(whole, maxTrusted))
 		}
 		rec.body = append(rec.body, p...)
 		return true
