@@ -28,16 +28,29 @@ func (c *Cache) FromHeaders(rules ...Rule) func(http.Handler) http.Handler {
 }
 
 func (c *Cache) wrap(r rules) func(http.Handler) http.Handler {
+	c.made()
 	return func(next http.Handler) http.Handler {
-		if next == nil {
-			panic("larder: the middleware was given a nil handler")
-		}
+		wired(next)
 		rt := &route{rules: r, c: c, next: next}
 		rt.keyPrefix = c.opt.Prefix + ":"
 		rt.keyName = strings.ReplaceAll(string(keybuilder.AppendName(nil, r.name)), "/", "%2F") // no host and path looks like it
 		rt.policy = r.policy(c.opt.Targets)
 		rt.budget.limit = r.budget
 		return rt
+	}
+}
+
+// made panics where a Cache does not come from New.
+func (c *Cache) made() {
+	if c == nil || c.log == nil {
+		panic("larder: this Cache is not one of New's: check the error of New before routes are wired")
+	}
+}
+
+// wired panics where there is no handler.
+func wired(next http.Handler) {
+	if f, ok := next.(http.HandlerFunc); next == nil || ok && f == nil {
+		panic("larder: the middleware was given a nil handler")
 	}
 }
 

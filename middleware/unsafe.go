@@ -17,10 +17,9 @@ func (c *Cache) Invalidates(tags ...string) func(http.Handler) http.Handler {
 	for _, t := range tags {
 		checkTemplate("Invalidates", t)
 	}
+	c.made()
 	return func(next http.Handler) http.Handler {
-		if next == nil {
-			panic("larder: the middleware was given a nil handler")
-		}
+		wired(next)
 		rt := &route{c: c, next: next, writeTags: tags}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodConnect || policy.SafeMethod(r.Method) {
