@@ -89,6 +89,11 @@ func TestWiringPanics(t *testing.T) {
 		{func() { larder.Tags("a", "") }, `a tag is a text such as "items" or "item:{id}"`},
 		{func() { larder.Tags("item:{id") }, `larder: Tags("item:{id")`},
 		{func() { c.Invalidates("item:id}") }, `larder: Invalidates("item:id}")`},
+		{func() { larder.Tags("item:{id:[0-9]+}") }, `larder: Tags("item:{id:[0-9]+}")`},
+		{func() { larder.Tags("file:{rest...}") }, "with the bare names of wildcards"},
+		{func() { larder.Tags("item:{}") }, `larder: Tags("item:{}")`},
+		{func() { larder.Tags("{a{b}}") }, `larder: Tags("{a{b}}")`},
+		{func() { larder.Tags("}{") }, `larder: Tags("}{")`},
 		{func() { c.Invalidates()(nil) }, "larder: the middleware was given a nil handler"},
 	} {
 		func() {

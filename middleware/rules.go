@@ -191,10 +191,20 @@ func Budget(entries int) Rule {
 	return func(r *rules) { r.budget = entries }
 }
 
+// checkTemplate refuses what no path value can fill in: a wildcard of a tag is its bare name, whatever the pattern says of it.
 func checkTemplate(rule, s string) {
-	if s == "" || strings.Count(s, "{") != strings.Count(s, "}") {
-		panic(fmt.Sprintf("larder: %s(%q): a tag is a text such as \"items\" or \"item:{id}\"", rule, s))
+	if s == "" || !wildcardsNamed(s) {
+		panic(fmt.Sprintf("larder: %s(%q): a tag is a text such as \"items\" or \"item:{id}\", with the bare names of wildcards", rule, s))
 	}
+}
+
+func wildcardsNamed(template string) bool {
+	before, after, found := strings.Cut(template, "{")
+	if !found || strings.Contains(before, "}") {
+		return !found && !strings.Contains(before, "}")
+	}
+	name, rest, closed := strings.Cut(after, "}")
+	return closed && name != "" && !strings.ContainsAny(name, "{:") && !strings.HasSuffix(name, "...") && wildcardsNamed(rest)
 }
 
 func positive(rule string, d time.Duration) {
