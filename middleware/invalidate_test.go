@@ -270,11 +270,22 @@ func TestExpireIsSoft(t *testing.T) {
 
 func TestInvalidateNothing(t *testing.T) {
 	s := newShop(t, larder.Options{})
-	for _, what := range [][]larder.Selector{nil, {{}}} {
+	for _, what := range [][]larder.Selector{
+		nil,
+		{{}},
+		{larder.Tag("")},
+		{larder.Route("")},
+		{larder.Key("")},
+		{larder.Path("")},
+		{larder.Path("items")},
+		{larder.Tag(""), larder.Tag("items")},
+	} {
+		s.do(http.MethodGet, "/items/1")
 		if err := s.Invalidate(context.Background(), what...); !errors.Is(err, larder.ErrNothingSelected) {
 			t.Errorf("Invalidate(%v) = %v, want ErrNothingSelected", what, err)
 		}
 	}
+	s.expect(t, "/items/1", "Miss") // what else was selected counts
 }
 
 // TestPurgeDuringFill: a handler that read old data before the purge cannot put it back after it.

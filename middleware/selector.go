@@ -68,8 +68,20 @@ func primaryKey(key string) string {
 // All selects every entry.
 func All() Selector { return Selector{invalidation.Everything, ""} }
 
-// ErrNothingSelected is returned by Invalidate and Expire when they are called without selectors.
+// ErrNothingSelected is returned by Invalidate and Expire when they are called without selectors, or with one that no entry can
+// bear: an empty text, or a path without a slash. The other selectors count all the same.
 var ErrNothingSelected = errors.New("larder: nothing selected: give a Tag, Path, Route or Key, or All()")
+
+// void reports whether no entry can bear the selector, as when a variable was empty.
+func (s Selector) void() bool {
+	switch s.kind {
+	case invalidation.Everything:
+		return false
+	case invalidation.Path:
+		return !strings.Contains(s.value, "/")
+	}
+	return s.value == ""
+}
 
 // Invalidate makes the selected entries unusable, in this process from the moment of the call and in every other at the latest
 // one lease after it returned nil. It is one write to the log, however many entries are concerned. Call it after the change is
@@ -86,20 +98,25 @@ func (c *Cache) Expire(ctx context.Context, what ...Selector) error {
 }
 
 func (c *Cache) append(ctx context.Context, soft bool, what []Selector) error {
+	var void error
 	if len(what) == 0 {
-		return ErrNothingSelected
+		void = ErrNothingSelected
 	}
 	records := make([]invalidation.Record, 0, len(what))
 	for _, s := range what {
-		if s.kind == 0 {
-			return ErrNothingSelected
+		if s.void() {
+			void = ErrNothingSelected
+			continue
 		}
 		records = append(records, invalidation.Record{Selector: s.selector(), Soft: soft})
 		if of, ok := s.ofAnyHost(); ok {
 			records = append(records, invalidation.Record{Selector: of.selector(), Soft: soft})
 		}
 	}
+	if len(records) == 0 {
+		return void
+	}
 	c.stats.invalidations.Add(int64(len(records)))
 	_, err := c.log.Append(ctx, records...)
-	return err
+	return or(err, void)
 }
