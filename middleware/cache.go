@@ -105,7 +105,8 @@ func (c *Cache) goBackground(f func()) {
 const closeTimeout = 10 * time.Second
 
 // Close waits for background work, at most ten seconds, and frees the memory. It leaves the Redis client open. Afterwards
-// requests pass by. It may be called again, and then returns the same when the first call has.
+// requests pass by, and with Redis invalidations are errors that nobody repeats: shut the server down before. It may be called
+// again, and then returns the same when the first call has.
 func (c *Cache) Close() error {
 	c.closing.Lock()
 	again := c.closed.Swap(true)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -54,6 +56,21 @@ func TestCloseWaits(t *testing.T) {
 			t.Errorf("memory holds %+v", s)
 		}
 	})
+}
+
+// TestWriteAfterClose: other processes never hear of it, and the log does not promise that they will.
+func TestWriteAfterClose(t *testing.T) {
+	var said strings.Builder
+	cache := newTestCache(t, Options{Redis: redistest.Start(t).Client(), Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	if err := cache.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	cache.Invalidates("items")(&origin{answer: says("hello")}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil))
+	expect(t, w, http.StatusOK, "hello")
+	if log := said.String(); !strings.Contains(log, "invalidation lost") || strings.Contains(log, "trying again") {
+		t.Errorf("the log says %s", log)
+	}
 }
 
 // TestCloseIsBounded: a handler that never returns keeps Close for ten seconds and no longer.

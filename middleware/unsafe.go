@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -63,7 +64,10 @@ func (u *run) invalidate() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.r.Context()), c.opt.StoreTimeout)
 	defer cancel()
 	err := c.purge(ctx, u.changed())
-	if err != nil {
+	switch {
+	case errors.Is(err, invalidation.ErrClosed): // nobody is left to try again
+		c.logger.Error("larder: invalidation lost, as the cache was closed before its server", "route", u.rt.label(u.r))
+	case err != nil:
 		c.logger.Warn("larder: invalidation not acknowledged, trying again", "route", u.rt.label(u.r), "error", err)
 	}
 	c.mark(u.rec.header, err)
