@@ -20,7 +20,8 @@ type Options struct {
 	Redis redis.UniversalClient
 	// Store is a byte store of the user's own in the place of Redis; it excludes Redis. Not closed by Close.
 	Store Store
-	// Prefix is the first part of every key and of every Redis key; "" means "larder".
+	// Prefix is the first part of every key and of every Redis key; "" means "larder". Services that share a Redis need one each, or with
+	// AnyHost they are given each other's responses.
 	Prefix string
 	// Header is the name of the hit/miss field; "" means "X-Cache", "-" means none.
 	Header string

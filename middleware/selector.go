@@ -51,7 +51,8 @@ func (s Selector) ofAnyHost() (Selector, bool) {
 	return Selector{s.kind, anyHost + s.value[i:]}, true
 }
 
-// Route selects the entries of a route by its Name or, without one, its route pattern as the router reports it.
+// Route selects the entries of a route by its Name or, without one, its route pattern as the router reports it. A middleware around
+// a whole router comes before the pattern is known: what it stores is selected by Tag or Path.
 func Route(name string) Selector { return Selector{invalidation.Route, name} }
 
 // Key selects the entry of one key, in all its variants.

@@ -6,7 +6,7 @@ import "sync/atomic"
 type Stats struct {
 	Hits          int64 // answered from the store, stale ones included
 	Misses        int64 // the handler ran, or the request waited for a run or was only-if-cached
-	Bypasses      int64 // passed by
+	Bypasses      int64 // passed by; unsafe methods, which have a way of their own, are not counted
 	Stores        int64 // responses accepted for storing
 	Refusals      int64 // responses that were not stored
 	Stale         int64 // stale responses served in the place of an error
