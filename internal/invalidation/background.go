@@ -13,11 +13,13 @@ const (
 	maxAppends = 128 // appends under way
 	tolerated  = 3   // rounds that may fail in a row before Append no longer tries by itself
 	closeWait  = time.Second
+	minPeriod  = time.Millisecond
 	maxBlock   = 500 * time.Millisecond // because nothing tells a blocked read that its stream was deleted
 )
 
-// period is the time between two rounds: a quarter of the lease, so that one that fails does no harm.
-func (l *Log) period() time.Duration { return l.config.Lease / 4 }
+// period is the time between two rounds: a quarter of the lease, so that one that fails does no harm. A lease too short for that makes
+// misses.
+func (l *Log) period() time.Duration { return max(l.config.Lease/4, minPeriod) }
 
 // follow runs rounds, at least one per period.
 func (l *Log) follow() {

@@ -328,6 +328,15 @@ func TestPoolOfOne(t *testing.T) {
 	}
 }
 
+// TestLeaseOfNoTime: a lease without its unit makes nothing usable, and breaks nothing.
+func TestLeaseOfNoTime(t *testing.T) {
+	l := open(t, Config{Client: redistest.Start(t).Client(), Lease: 2})
+	p, err := l.Append(t.Context(), Record{Selector: All})
+	if err != nil || !l.Wait(t.Context(), p) {
+		t.Errorf("the log is not followed: %v", err)
+	}
+}
+
 func TestFleetFollows(t *testing.T) {
 	client := redistest.Start(t).Client()
 	resets := make(chan struct{}, 100)
