@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -108,7 +109,12 @@ func declaredLength(h http.Header) int64 {
 }
 
 // Write holds, relays or both, as was decided.
-func (rec *recorder) Write(p []byte) (int, error) {
+func (rec *recorder) Write(p []byte) (int, error) { return record(rec, p, io.Writer.Write) }
+
+// WriteString is Write, without the copy that io.WriteString makes for a writer that has no such method.
+func (rec *recorder) WriteString(s string) (int, error) { return record(rec, s, io.WriteString) }
+
+func record[T []byte | string](rec *recorder, p T, relay func(io.Writer, T) (int, error)) (int, error) {
 	if rec.status == 0 {
 		rec.WriteHeader(http.StatusOK)
 	}
@@ -117,17 +123,17 @@ func (rec *recorder) Write(p []byte) (int, error) {
 	}
 	switch rec.mode {
 	case holding:
-		if rec.keep(p) {
+		if keep(rec, p) {
 			return len(p), nil
 		}
-		return rec.w.Write(p)
+		return relay(rec.w, p)
 	case teeing:
-		rec.keep(p)
-		n, err := rec.w.Write(p)
+		keep(rec, p)
+		n, err := relay(rec.w, p)
 		rec.broken = rec.broken || err != nil // a handler that is told so may leave out the rest
 		return n, err
 	case streaming:
-		return rec.w.Write(p)
+		return relay(rec.w, p)
 	default:
 		return len(p), nil
 	}
@@ -149,7 +155,7 @@ func (rec *recorder) admit(n int) error {
 
 // keep adds p to what is held, or, where that is more than may be stored, lets the response stream.
 // It reports false when p is still to be written.
-func (rec *recorder) keep(p []byte) bool {
+func keep[T []byte | string](rec *recorder, p T) bool {
 	limit := rec.u.rt.c.opt.MaxBodyBytes
 	size := int64(len(rec.body)) + int64(len(p))
 	whole := min(max(size, rec.declared), limit)
