@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -109,12 +108,12 @@ func declaredLength(h http.Header) int64 {
 }
 
 // Write holds, relays or both, as was decided.
-func (rec *recorder) Write(p []byte) (int, error) { return record(rec, p, io.Writer.Write) }
+func (rec *recorder) Write(p []byte) (int, error) { return record(rec, p) }
 
-// WriteString is Write, without the copy that io.WriteString makes for a writer that has no such method.
-func (rec *recorder) WriteString(s string) (int, error) { return record(rec, s, io.WriteString) }
+// WriteString is Write, and spares what is held back the copy that io.WriteString makes for a writer that has no such method.
+func (rec *recorder) WriteString(s string) (int, error) { return record(rec, s) }
 
-func record[T []byte | string](rec *recorder, p T, relay func(io.Writer, T) (int, error)) (int, error) {
+func record[T []byte | string](rec *recorder, p T) (int, error) {
 	if rec.status == 0 {
 		rec.WriteHeader(http.StatusOK)
 	}
@@ -126,14 +125,14 @@ func record[T []byte | string](rec *recorder, p T, relay func(io.Writer, T) (int
 		if keep(rec, p) {
 			return len(p), nil
 		}
-		return relay(rec.w, p)
+		return rec.w.Write([]byte(p))
 	case teeing:
 		keep(rec, p)
-		n, err := relay(rec.w, p)
+		n, err := rec.w.Write([]byte(p))
 		rec.broken = rec.broken || err != nil // a handler that is told so may leave out the rest
 		return n, err
 	case streaming:
-		return relay(rec.w, p)
+		return rec.w.Write([]byte(p))
 	default:
 		return len(p), nil
 	}

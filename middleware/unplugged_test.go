@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -33,7 +34,7 @@ func TestStreamToNobodyIsNotStored(t *testing.T) {
 		o := &origin{answer: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			for range 4 {
-				if _, err := w.Write([]byte("line ")); err != nil {
+				if _, err := io.WriteString(w, "line "); err != nil {
 					return
 				}
 				if err := http.NewResponseController(w).Flush(); err != nil {
