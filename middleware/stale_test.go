@@ -96,14 +96,15 @@ func TestStaleStandsInUnderFor(t *testing.T) {
 			}
 			answer(w, r)
 		}
-		h := newTestCache(t, Options{}).For(time.Second, Stale(time.Minute))(o)
+		h := newTestCache(t, Options{}).For(time.Second, Stale(time.Hour))(o)
 		get(t, h, "/")
 		for range 5 {
 			time.Sleep(10 * time.Second)
 			expect(t, get(t, h, "/"), http.StatusOK, "1", "X-Cache", "Hit")
 		}
+		synctest.Wait() // or the last refresh meets a handler that answers again
 		down.Store(false)
-		time.Sleep(10 * time.Second)
+		time.Sleep(maxBackoff)
 		get(t, h, "/")
 		synctest.Wait()
 		expect(t, get(t, h, "/"), http.StatusOK, strconv.FormatInt(o.runs.Load(), 10), "X-Cache", "Hit")
