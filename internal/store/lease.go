@@ -22,10 +22,11 @@ if held:sub(-1) ~= '` + contested + `' then redis.call('SET', KEYS[1], held .. '
 return 0`
 
 	// releaseScript deletes a lease for its holder only: one that has run out may be another's by now. It returns whether the mark
-	// was there.
+	// was there. Deleting what is not there is a write all the same, so that a replica, which may not have heard of the lease yet,
+	// refuses instead of passing for the server that it is released on.
 	releaseScript = `local held = redis.pcall('GET', KEYS[1])
 local marked = held == ARGV[1] .. '` + contested + `'
-if marked or held == ARGV[1] then redis.call('DEL', KEYS[1]) end
+if not held or marked or held == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return marked and 1 or 0`
 )
 

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +51,18 @@ func TestLease(t *testing.T) {
 	}
 	release("b", false)
 	ask(r.Acquire, "d", time.Minute, false)
+}
+
+// A replica may lag behind: that it knows of no lease does not mean that there is none to give back, nor that it takes writes.
+func TestLeaseOnReplica(t *testing.T) {
+	server := redistest.Start(t)
+	client := server.Client()
+	if err := client.Do(t.Context(), "REPLICAOF", "127.0.0.1", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.NewRedis(client).Release(t.Context(), "k", "a"); err == nil || !strings.Contains(err.Error(), "READONLY") {
+		t.Errorf("a replica gave a lease back: %v", err)
+	}
 }
 
 // What another program left in the place of a lease keeps nobody from running.
