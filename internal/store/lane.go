@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // errPanicked marks what a panic left behind: the client may still hold its commands.
@@ -76,14 +78,24 @@ func (l *lanes) send(ctx context.Context, b *batch) (err error) {
 	if len(b.cmds) == 1 {
 		_ = l.client.Process(ctx, b.cmds[0]) // the command keeps its error
 	} else {
-		pipe := l.client.Pipeline()
-		_ = pipe.BatchProcess(ctx, b.cmds...) // only queues
-		_, _ = pipe.Exec(ctx)                 // likewise
+		err = l.pipeline(ctx, b.cmds)
 	}
-	if failure(b.cmds) != nil {
+	if err != nil || failure(b.cmds) != nil {
 		l.relocate()
 	}
-	return nil
+	return err
+}
+
+// pipeline executes commands that each keep their own error. What Redis says to a connection that is not ready, as to a wrong password,
+// go-redis leaves in none of them: without its own error they would all look answered.
+func (l *lanes) pipeline(ctx context.Context, cmds []redis.Cmder) error {
+	pipe := l.client.Pipeline()
+	_ = pipe.BatchProcess(ctx, cmds...) // only queues
+	_, err := pipe.Exec(ctx)
+	if errors.Is(err, redis.Nil) || failure(cmds) != nil {
+		return nil
+	}
+	return err
 }
 
 // relocate makes the client of a cluster look for its servers again, in the background. By itself it does so once a minute, or

@@ -101,6 +101,26 @@ func clients(t *testing.T, srv *redistest.Server) map[string]redis.UniversalClie
 	}
 }
 
+// What is said to the connection is said to every command that was to go over it, one or many.
+func TestRedisRefusesTheConnection(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	srv.Config("requirepass", "right")
+	for name, o := range map[string]redis.Options{"wrong password": {Password: "wrong"}, "no such database": {DB: 99, Password: "right"}} {
+		s := store.NewRedis(srv.ClientWith(o))
+		item := store.Item{Key: "k", Value: []byte("v"), TTL: time.Minute}
+		if err := s.SetAll(t.Context(), []store.Item{item}); err == nil {
+			t.Errorf("%s: stored", name)
+		}
+		if err := s.SetAll(t.Context(), []store.Item{item, item}); err == nil {
+			t.Errorf("%s: stored, in one batch", name)
+		}
+		if err := s.Delete(t.Context(), "k", "l"); err == nil {
+			t.Errorf("%s: deleted", name)
+		}
+	}
+}
+
 func TestRedisSilent(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t)
