@@ -86,9 +86,11 @@ func (p pair) append(dst []byte) []byte {
 	return dst
 }
 
-// visibleQuery is what the handler of a fill sees of a query: the selected parameters as they came, in their order.
+// visibleQuery is what the handler of a fill sees of a query: the selected parameters as they came, in their order. Empty pairs select
+// nothing, but of a query with too many url.ParseQuery makes none at all: what is answered then must not be kept for the same
+// parameters without them.
 func (r *rules) visibleQuery(query string) string {
-	if r.queryMode == queryAll || query == "" {
+	if query == "" || r.queryMode == queryAll && !hasEmptyPair(query) {
 		return query
 	}
 	var kept []string
@@ -98,4 +100,8 @@ func (r *rules) visibleQuery(query string) string {
 		}
 	}
 	return strings.Join(kept, "&")
+}
+
+func hasEmptyPair(query string) bool {
+	return strings.HasPrefix(query, "&") || strings.HasSuffix(query, "&") || strings.Contains(query, "&&")
 }

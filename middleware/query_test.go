@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	larder "github.com/larderhq/larder/middleware"
@@ -44,6 +45,18 @@ func TestQueriesKeptApart(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTooManyPairsPoisonNothing: url.ParseQuery makes nothing of a query with 10,001 pairs, be they empty, and the key has no empty ones.
+func TestTooManyPairsPoisonNothing(t *testing.T) {
+	parsed := func(w http.ResponseWriter, r *http.Request) { write(w, "page "+r.URL.Query().Get("page")) }
+	for _, query := range []string{"page=2" + strings.Repeat("&", 10_000), strings.Repeat("&", 10_000) + "page=2", "page=2" + strings.Repeat("&x", 10_000)} {
+		h := openCache(t, larder.Options{}).OneHour()(http.HandlerFunc(parsed))
+		ask(t, h, "/?"+query)
+		if got := ask(t, h, "/?page=2"); got.body != "page 2" {
+			t.Errorf("after %.20q…: got %v", query, got)
+		}
 	}
 }
 
