@@ -87,7 +87,7 @@ func TestCookiesOfOuterMiddlewaresArePrivate(t *testing.T) {
 			}
 		})))
 		for range 2 {
-			expect(t, get(t, h, "/", "X-Who", "ann"), http.StatusOK, "", "Cache-Control", want, "Set-Cookie", "csrf=ann")
+			expect(t, get(t, h, "/", "X-Who", "ann"), http.StatusOK, "", "Cache-Control", want, "Cdn-Cache-Control", "", "Set-Cookie", "csrf=ann")
 		}
 	}
 }

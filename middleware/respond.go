@@ -71,8 +71,8 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 	case x.rt.hasCDN:
 		set(h, "Cdn-Cache-Control", f.cdn, false) // the handler's is among the stored fields
 	}
-	if (how.cookie || !how.filled && !empty && len(h["Set-Cookie"]) > 0) && !s.Terms.Private && x.rt.speaksAsOrigin(s) {
-		c.keepPrivate(h)
+	if (how.cookie || !how.filled && !empty && len(h["Set-Cookie"]) > 0) && !s.Terms.Private {
+		x.rt.keepPrivate(h, s)
 	}
 	status := how.status
 	switch {
@@ -103,13 +103,19 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 }
 
 // keepPrivate is for a response beside which an outer middleware gives this client a cookie: where the freshness is ours to say, no
-// shared cache downstream may keep both on our word.
-func (c *Cache) keepPrivate(h http.Header) {
+// shared cache downstream may keep both on our word. What CDN says always is ours.
+func (rt *route) keepPrivate(h http.Header, s *response) {
+	if !rt.speaksAsOrigin(s) {
+		if rt.hasCDN {
+			delete(h, "Cdn-Cache-Control")
+		}
+		return
+	}
 	shared := func(directive string) bool {
 		return slices.Contains([]string{"public", "private", "s-maxage", "proxy-revalidate"}, directive)
 	}
 	h["Cache-Control"] = []string{policy.RewriteClient(h["Cache-Control"], shared, "private")}
-	c.untarget(h)
+	rt.c.untarget(h)
 }
 
 // untarget removes from a private response what tells shared caches downstream that they may keep it, over its Cache-Control
