@@ -17,10 +17,12 @@ type statement struct {
 	by    *Cache     // whose run it is
 	outer *statement // of a run that this one is part of, of any cache
 
-	mu   sync.Mutex
-	ttl  time.Duration
-	skip string
-	tags []string
+	mu       sync.Mutex
+	ttl      time.Duration
+	skip     string
+	tags     []string
+	personal bool     // a route inside keeps an entry for each user
+	vary     []string // request fields that routes inside split by
 }
 
 type statementKey struct{}
@@ -41,6 +43,32 @@ func (c *Cache) within(ctx context.Context) bool {
 	return s != nil
 }
 
+// tellAround lets the runs of caches around this route know what it tells apart: a response that it does not store goes through it as
+// the handler made it, without the private or the Vary that would say so.
+func (r *rules) tellAround(ctx context.Context) {
+	s, _ := ctx.Value(statementKey{}).(*statement)
+	s.all(func(s *statement) {
+		s.personal = s.personal || r.user != nil
+		s.vary = append(s.vary, r.vary...)
+	})
+}
+
+// all lets f change the statement and those of the runs that its run is part of.
+func (s *statement) all(f func(*statement)) {
+	for ; s != nil; s = s.outer {
+		s.mu.Lock()
+		f(s)
+		s.mu.Unlock()
+	}
+}
+
+// apart is what routes inside tell apart.
+func (s *statement) apart() (personal bool, vary []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.personal, s.vary
+}
+
 // Entry returns the control over what the response to r becomes in the innermost cache that runs the handler.
 func Entry(r *http.Request) Control {
 	s, _ := r.Context().Value(statementKey{}).(*statement)
@@ -57,12 +85,12 @@ func (c Control) TTL(d time.Duration) {
 	c.change(func(s *statement) { s.ttl = min(d, OneYear) })
 }
 
-// Skip keeps the response out of the store; the reason is shown in Cache-Status and logs.
+// Skip keeps the response out of the store, and out of those of caches around the innermost; the reason is shown in Cache-Status and logs.
 func (c Control) Skip(reason string) {
 	if reason == "" {
 		reason = "skip"
 	}
-	c.change(func(s *statement) { s.skip = reason })
+	c.s.all(func(s *statement) { s.skip = reason })
 }
 
 // Tag adds tags to the entry, beside those of the route's Tags.
@@ -83,7 +111,7 @@ func (c Control) change(f func(*statement)) {
 func (s *statement) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ttl, s.skip, s.tags = 0, "", nil
+	s.ttl, s.skip, s.tags, s.personal, s.vary = 0, "", nil, false, nil
 }
 
 func (s *statement) read() (ttl time.Duration, skip string, tags []string) {

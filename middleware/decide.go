@@ -83,6 +83,9 @@ func (u *run) refusal() string {
 		u.rt.adviseNewcomer(u.r)
 		return string(policy.ReasonSetCookie)
 	}
+	if personal, _ := u.said.apart(); personal && u.rt.user == nil {
+		return string(policy.ReasonPrivate)
+	}
 	if _, all := varyNames(u.outer); all {
 		return string(policy.ReasonVary)
 	}

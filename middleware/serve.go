@@ -10,6 +10,9 @@ import (
 
 // ServeHTTP is the way of a request: classify, key, look-up, verdict, serve.
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if rt.user != nil || len(rt.vary) > 0 {
+		rt.tellAround(r.Context())
+	}
 	if rt.c.passive() {
 		rt.next.ServeHTTP(w, r)
 		return

@@ -7,10 +7,12 @@ import (
 	"github.com/larderhq/larder/internal/store"
 )
 
-// selecting are the fields that select among the variants of a response's key: those of its Vary and of what outer middlewares had in
-// theirs, but for what the key splits by anyway.
+// selecting are the fields that select among the variants of a response's key: those of its Vary, of the routes inside and of what outer
+// middlewares had in theirs, but for what the key splits by anyway.
 func (u *run) selecting(s *response) []string {
 	names, _ := varyNames(s.fields)
+	_, inside := u.said.apart()
+	names = append(names, inside...)
 	outer, _ := varyNames(u.outer)
 	for _, name := range outer {
 		if u.rt.heeds(name) {
