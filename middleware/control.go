@@ -14,8 +14,9 @@ type Control struct{ s *statement }
 
 // statement is what the handler of one run has said.
 type statement struct {
-	by    *Cache     // whose run it is
-	outer *statement // of a run that this one is part of, of any cache
+	by     *Cache     // whose run it is
+	outer  *statement // of a run that this one is part of, of any cache
+	masked bool       // the request of the run, or of an outer one, bore credentials that it has no more
 
 	mu       sync.Mutex
 	ttl      time.Duration
@@ -31,6 +32,7 @@ type statementKey struct{}
 func (s *statement) open(request context.Context, c *Cache) {
 	s.by = c
 	s.outer, _ = request.Value(statementKey{}).(*statement)
+	s.masked = s.masked || s.outer != nil && s.outer.masked
 }
 
 // within reports whether a request comes from a run of this cache, as with one rule for a router and another for a route of it.
@@ -67,6 +69,16 @@ func (s *statement) apart() (personal bool, vary []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.personal, s.vary
+}
+
+// masked reports whether a cache around this route refreshes in the name of somebody whose credentials it has taken away: what the
+// handler answers may be his all the same, by the word of an outer middleware, and nothing here shows it.
+func (x *exchange) masked() bool {
+	if x.rt.public || x.rt.user != nil {
+		return false
+	}
+	s, _ := x.r.Context().Value(statementKey{}).(*statement)
+	return s != nil && s.masked
 }
 
 // Entry returns the control over what the response to r becomes in the innermost cache that runs the handler.

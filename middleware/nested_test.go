@@ -1,8 +1,11 @@
 package middleware_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	larder "github.com/larderhq/larder/middleware"
 )
@@ -49,4 +52,45 @@ func TestCachesAroundOneUser(t *testing.T) {
 	h := openCache(t, larder.Options{}).OneHour(rule)(openCache(t, larder.Options{}).OneHour(rule)(new(counted)))
 	ask(t, h, "/", "X-User: ann")
 	expectFields(t, ask(t, h, "/", "X-User: ann"), "X-Cache: Hit")
+}
+
+// TestMaskedRefresh: a refresh goes without the client's credentials, but an outer middleware has told the handler who asks. A cache
+// around the route knows what it took away; one of the route must not take the answer for everybody's.
+func TestMaskedRefresh(t *testing.T) {
+	type who struct{}
+	known := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			user := r.Header.Get("Authorization") + r.Header.Get("Cookie")
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), who{}, user)))
+		})
+	}
+	for _, field := range []string{"Authorization", "Cookie"} {
+		for name, rule := range map[string]larder.Rule{
+			"plain": larder.Name("plain"), "credentials in the key": larder.Headers("Authorization"), "cookies in the key": larder.Cookies("session"),
+		} {
+			t.Run(field+", "+name, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					c := openCache(t, larder.Options{})
+					h := known(c.FromHeaders()(c.For(time.Minute, rule)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						user := r.Context().Value(who{}).(string)
+						if user == "" {
+							w.Header().Set("Cache-Control", "public, max-age=1, stale-while-revalidate=600")
+							larder.Entry(r).TTL(time.Second)
+						}
+						write(w, "page of "+user)
+					}))))
+					ask(t, h, "/")
+					time.Sleep(5 * time.Second)
+					ask(t, h, "/", field+": session=ann") // stale, and refreshed in ann's name
+					synctest.Wait()
+					for range 2 {
+						time.Sleep(15 * time.Second)
+						if got := ask(t, h, "/"); got.body != "page of " {
+							t.Errorf("nobody got %v", got)
+						}
+					}
+				})
+			})
+		}
+	}
 }

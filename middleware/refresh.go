@@ -32,7 +32,7 @@ func (x *exchange) hitAndRefresh(s *response) {
 // request's context still holds what its owner put there. The header becomes the run's.
 func (x *exchange) refresh(s *response, outer http.Header) {
 	c := x.rt.c
-	if x.r.Method == http.MethodHead || c.backoffs.recent(s.Key, x.arrived) { // what answers a HEAD has no content to store
+	if x.r.Method == http.MethodHead || x.masked() || c.backoffs.recent(s.Key, x.arrived) { // what answers a HEAD has no content to store
 		return
 	}
 	if c.refreshing.Add(1) > maxRefreshes {
@@ -48,6 +48,7 @@ func (x *exchange) refresh(s *response, outer http.Header) {
 	u.purpose, u.asked = toRefresh, nil
 	u.rec.w, u.rec.header, u.outer = nil, outer, outerFields(outer)
 	u.r = x.rt.impersonal(x.r, u.variesBy()) // but outer middlewares may have told the handler who asks: u.guarded stays
+	u.said.masked = len(u.r.Header["Authorization"]) < len(x.r.Header["Authorization"]) || len(u.r.Header["Cookie"]) < len(x.r.Header["Cookie"])
 	if !u.prepare(true) {
 		u.land(failed, nil)
 		c.refreshing.Add(-1)

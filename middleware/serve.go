@@ -94,6 +94,8 @@ func (x *exchange) fill(s *response, fwd string) {
 		http.Error(x.w, "larder: not stored, and the request says only-if-cached", http.StatusGatewayTimeout)
 	case x.r.Method == http.MethodHead:
 		x.forwardHead(s, fwd)
+	case x.masked():
+		x.forward(fwdBypass, detailMasked)
 	case x.guarded != "":
 		x.rt.advise(x.r, x.guarded)
 		x.alone(s, fwdBypass, x.guarded)

@@ -33,6 +33,7 @@ const (
 	detailIncomplete    = "incomplete"
 	detailInvalidated   = "invalidated"
 	detailKeyLength     = "key-length"
+	detailMasked        = "credentials"
 	detailOnError       = "stale-if-error"
 	detailParam         = "param"
 	detailPath          = "path"
