@@ -90,3 +90,24 @@ func TestPrivateOverTargetedFields(t *testing.T) {
 		}
 	}
 }
+
+// TestHEADOfATaggedRoute: what a HEAD freshens is tagged anew, with the path values of its own request.
+func TestHEADOfATaggedRoute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCache(t, Options{})
+		mux := http.NewServeMux()
+		mux.Handle("GET /items/{id}", c.For(time.Second, Tags("item:{id}"))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Etag", `"v1"`)
+		})))
+		get(t, mux, "/items/1")
+		time.Sleep(2 * time.Second)
+		r := request(t.Context(), "/items/1")
+		r.Method = http.MethodHead
+		mux.ServeHTTP(httptest.NewRecorder(), r)
+		expect(t, get(t, mux, "/items/1"), http.StatusOK, "", "X-Cache", "Hit")
+		if err := c.Invalidate(t.Context(), Tag("item:1")); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, get(t, mux, "/items/1"), http.StatusOK, "", "X-Cache", "Miss")
+	})
+}
