@@ -88,7 +88,7 @@ func Entry(r *http.Request) Control {
 }
 
 // TTL sets the lifetime, over the route's and over what the response's own fields say. Call it before the header is written.
-// Zero or less means Skip.
+// Zero or less means Skip. A response of 5xx takes no lifetime from it: that is an accident that came after the call.
 func (c Control) TTL(d time.Duration) {
 	if d <= 0 {
 		c.Skip("ttl")
