@@ -46,7 +46,7 @@ func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
 	l, theirs := x.once(f.key)
 	if theirs != nil {
 		x.rt.c.flights.land(f, shared, theirs, nil)
-		x.serve(theirs, reply{status: cacheStatus{fwd: fwd, collapsed: true}.list()}, time.Now())
+		x.serve(theirs, reply{status: &cacheStatus{fwd: fwd, collapsed: true}}, time.Now())
 		return
 	}
 	defer func() { l.release(x.rt.c.flights.saving(f)) }()
@@ -123,7 +123,7 @@ func (u *run) recovered(v any) any {
 // answer gives the client what has become of its run.
 func (x *exchange) answer(u *run) {
 	h := x.w.Header()
-	status := cacheStatus{fwd: u.fwd, detail: u.reason}
+	status := u.status()
 	switch u.outcome {
 	case outCommitted:
 		if u.separate {
@@ -132,12 +132,12 @@ func (x *exchange) answer(u *run) {
 	case outStored:
 		rewind(h, u.rec.fields)
 		status.stored = true
-		x.serve(u.result, reply{filled: true, cookie: hasField(u.outer, "Set-Cookie"), status: status.list()}, time.Unix(0, u.result.Terms.ResponseTime))
+		x.serve(u.result, reply{filled: true, cookie: hasField(u.outer, "Set-Cookie"), status: &status}, time.Unix(0, u.result.Terms.ResponseTime))
 		x.awaitStore(u.saved)
 	case outFreshened:
 		restore(h, u.outer)
 		status.fwdStatus, status.stored = http.StatusNotModified, u.reason == ""
-		x.serve(u.result, reply{status: status.list()}, time.Now())
+		x.serve(u.result, reply{status: &status}, time.Now())
 		x.awaitStore(u.saved)
 	case outStale:
 		restore(h, u.outer)
@@ -168,7 +168,7 @@ func (x *exchange) serveStale(s *response, handlerStatus int, why string) {
 	x.rt.c.stats.stale.Add(1)
 	x.rt.note(x.r, "larder: stale response served", why)
 	status := cacheStatus{fwd: fwdStale, fwdStatus: handlerStatus, detail: detailOnError}
-	x.serve(s, reply{status: status.list()}, time.Now())
+	x.serve(s, reply{status: &status}, time.Now())
 }
 
 // gone answers a client whose own context has ended: it is not there any more, or an outer middleware answers for it, as after a

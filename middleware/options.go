@@ -48,7 +48,7 @@ type Options struct {
 	// ReadYourWrites names a short-lived cookie, set on the responses of write routes (Invalidates), with which no replica answers
 	// the client that wrote with anything older; "" means none.
 	ReadYourWrites string
-	// StatusKey adds the key to Cache-Status (RFC 9211 §2.7). Keys may hold what a URL holds: for debugging.
+	// StatusKey adds the key to Cache-Status (RFC 9211 §2.7), on a miss as on a hit; what passes by has none. Keys may hold what a URL holds: for debugging.
 	StatusKey bool
 	// Logger receives events; nil means slog.Default(). Keys are logged, values and credentials never.
 	Logger *slog.Logger

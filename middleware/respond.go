@@ -13,10 +13,10 @@ import (
 
 // reply is how a stored response goes out.
 type reply struct {
-	hit    bool     // X-Cache
-	filled bool     // the handler's own fields are in place: only ours are missing
-	cookie bool     // of the fields that are in place an outer middleware's Set-Cookie is one
-	status []string // Cache-Status; nil: that of a hit
+	hit    bool         // X-Cache
+	filled bool         // the handler's own fields are in place: only ours are missing
+	cookie bool         // of the fields that are in place an outer middleware's Set-Cookie is one
+	status *cacheStatus // but for the key; nil: that of a hit
 }
 
 // serve answers the request with a stored response: the whole, its head, a part, or 304.
@@ -74,12 +74,9 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 	if (how.cookie || !how.filled && !empty && len(h["Set-Cookie"]) > 0) && !s.Terms.Private {
 		x.rt.keepPrivate(h, s)
 	}
-	status := how.status
-	switch {
-	case status == nil:
-		status = f.status
-	case !how.filled && len(s.upstream) > 0:
-		status = append(s.upstream[:len(s.upstream):len(s.upstream)], status...)
+	status := f.status
+	if how.status != nil {
+		status = x.missed(s, how)
 	}
 	if !empty {
 		if there := h["Cache-Status"]; len(there) > 0 {
@@ -100,6 +97,17 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 	if c.opt.AnnounceTags && len(s.Tags) > 0 {
 		announce(h, s.Tags)
 	}
+}
+
+// missed is what Cache-Status says where a stored response answers a request that it was not there for, or not good enough.
+func (x *exchange) missed(s *response, how reply) []string {
+	if x.rt.c.opt.StatusKey {
+		how.status.key = s.Key
+	}
+	if how.filled { // what an origin or another cache behind us has said is in place
+		return how.status.list()
+	}
+	return append(s.upstream[:len(s.upstream):len(s.upstream)], how.status.list()...)
 }
 
 // keepPrivate is for a response beside which an outer middleware gives this client a cookie: where the freshness is ours to say, no

@@ -217,7 +217,7 @@ func (u *run) handOver() {
 // dress puts what is ours on a response that goes to the client as the handler writes it, and returns the status that it goes with.
 func (u *run) dress() int {
 	h, sent := u.rec.header, u.rec.status
-	status := cacheStatus{fwd: u.fwd, detail: u.reason}
+	status := u.status()
 	switch {
 	case u.purpose == toWrite:
 		u.invalidate()

@@ -174,5 +174,5 @@ func (x *exchange) late(s *response, fwd string, stored bool) {
 		x.hit(s)
 		return
 	}
-	x.serve(s, reply{status: cacheStatus{fwd: fwd, collapsed: true, stored: stored}.list()}, time.Now())
+	x.serve(s, reply{status: &cacheStatus{fwd: fwd, collapsed: true, stored: stored}}, time.Now())
 }

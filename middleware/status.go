@@ -100,6 +100,15 @@ func (s cacheStatus) addTo(h http.Header) {
 	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], s.String())
 }
 
+// status is what Cache-Status says of a run; the key is the primary one, as which variant the response becomes shows when it is stored.
+func (u *run) status() cacheStatus {
+	s := cacheStatus{fwd: u.fwd, detail: u.reason}
+	if u.rt.c.opt.StatusKey {
+		s.key = u.key
+	}
+	return s
+}
+
 // appendTokenOrString writes a token as it is and anything else as a string (RFC 9651 §3.3).
 func appendTokenOrString(b []byte, param, s string) []byte {
 	if policy.IsToken(s) && (s[0] == '*' || s[0]|0x20 >= 'a' && s[0]|0x20 <= 'z') {
