@@ -28,11 +28,12 @@ type statement struct {
 
 type statementKey struct{}
 
-// open makes s the statement of a run of c for a request with this context.
-func (s *statement) open(request context.Context, c *Cache) {
-	s.by = c
+// open makes s the statement of a run of rt for a request with this context.
+func (s *statement) open(request context.Context, rt *route) {
+	s.by = rt.c
 	s.outer, _ = request.Value(statementKey{}).(*statement)
 	s.masked = s.masked || s.outer != nil && s.outer.masked
+	s.outer.all(rt.tell)
 }
 
 // within reports whether a request comes from a run of this cache, as with one rule for a router and another for a route of it.
@@ -48,11 +49,15 @@ func (c *Cache) within(ctx context.Context) bool {
 // tellAround lets the runs of caches around this route know what it tells apart: a response that it does not store goes through it as
 // the handler made it, without the private or the Vary that would say so.
 func (r *rules) tellAround(ctx context.Context) {
-	s, _ := ctx.Value(statementKey{}).(*statement)
-	s.all(func(s *statement) {
-		s.personal = s.personal || r.user != nil
-		s.vary = append(s.vary, r.vary...)
-	})
+	if r.user != nil || len(r.vary) > 0 {
+		s, _ := ctx.Value(statementKey{}).(*statement)
+		s.all(r.tell)
+	}
+}
+
+func (r *rules) tell(s *statement) {
+	s.personal = s.personal || r.user != nil
+	s.vary = append(s.vary, r.vary...)
 }
 
 // all lets f change the statement and those of the runs that its run is part of.

@@ -108,7 +108,7 @@ func (u *run) prepare(background bool) (ok bool) {
 	if !ok {
 		return false
 	}
-	u.said.open(parent, u.rt.c)
+	u.said.open(parent, u.rt)
 	u.ctx.begin(parent, &u.said, u.began.Add(u.rt.c.opt.FillTimeout))
 	u.req = u.rt.fillRequest(&u.ctx, u.r)
 	if u.stale != nil {

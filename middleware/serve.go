@@ -10,10 +10,8 @@ import (
 
 // ServeHTTP is the way of a request: classify, key, look-up, verdict, serve.
 func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if rt.user != nil || len(rt.vary) > 0 {
-		rt.tellAround(r.Context())
-	}
 	if rt.c.passive() {
+		rt.tellAround(r.Context())
 		rt.next.ServeHTTP(w, r)
 		return
 	}
@@ -75,6 +73,7 @@ func (x *exchange) forward(fwd, detail string) {
 	if fwd != "" {
 		cacheStatus{fwd: fwd, detail: detail}.addTo(x.w.Header())
 	}
+	x.rt.tellAround(x.r.Context())
 	x.rt.next.ServeHTTP(x.w, x.r)
 }
 

@@ -141,7 +141,7 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 		x.gone()
 		return
 	}
-	u.said.open(ctx, x.rt.c)
+	u.said.open(ctx, x.rt)
 	r := x.r.WithContext(context.WithValue(ctx, statementKey{}, &u.said))
 	r.Header = r.Header.Clone() // a handler may change it; what is freshened is filed under what the client sent
 	u.req = r // which has the path values of the tags
