@@ -144,7 +144,7 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 	u.said.open(ctx, x.rt)
 	r := x.r.WithContext(context.WithValue(ctx, statementKey{}, &u.said))
 	r.Header = r.Header.Clone() // a handler may change it; what is freshened is filed under what the client sent
-	u.req = r // which has the path values of the tags
+	u.req = r                   // which has the path values of the tags
 	x.rt.next.ServeHTTP(&u.rec, r)
 	if u.rec.status == 0 {
 		u.rec.WriteHeader(http.StatusOK)
