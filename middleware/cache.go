@@ -29,6 +29,7 @@ type Cache struct {
 	maxFilling int64        // bytes that all runs together may hold back; beyond it responses stream and are not stored
 	filling    atomic.Int64 // bytes that they do
 	refreshing atomic.Int64
+	returning  atomic.Int64 // leases that wait to be given back again
 	told       atomic.Int64 // Unix nanoseconds of the last warning of an unreadable entry
 	background sync.WaitGroup
 	closing    sync.RWMutex // held for reading while background work begins

@@ -186,3 +186,27 @@ func TestRefusedRefreshPauses(t *testing.T) {
 	}
 	o.ran(t, 1)
 }
+
+// TestLeaseIsGivenBackLater: a lease that Redis could not take back when the run ended does not keep others waiting until it runs out.
+func TestLeaseIsGivenBackLater(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := server.Client()
+	scripts := func(rule string) {
+		t.Helper()
+		if err := client.Do(t.Context(), "ACL", "SETUSER", "default", rule).Err(); err != nil {
+			t.Error(err)
+		}
+	}
+	c, h := replicaOn(t, server.Client(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { scripts("-eval") }))
+	get(t, h, "/")
+	eventually(t, "a refusal", func() bool { return c.Stats().StoreErrors > 0 })
+	c.background.Wait()
+	keys := leases(t, client)
+	if len(keys) != 1 || c.returning.Load() != 1 {
+		t.Fatalf("leases %v, %d to be given back", keys, c.returning.Load())
+	}
+	client.Persist(t.Context(), keys[0]) // it does not run out
+	scripts("+eval")
+	eventually(t, "no lease", func() bool { return len(leases(t, client)) == 0 })
+}

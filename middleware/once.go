@@ -15,6 +15,10 @@ const (
 	// Those who wait ask again after a pause that grows from the first to the last.
 	firstPause = 5 * time.Millisecond
 	lastPause  = 100 * time.Millisecond
+	// A lease that cannot be given back is offered again every breakerProbe, so many times; so many at a time, as a Redis that
+	// grants leases but refuses scripts takes none back.
+	maxReturns   = 10
+	maxReturning = 256
 )
 
 // lease is the right of one replica to run the handler for a key.
@@ -22,6 +26,8 @@ type lease struct {
 	c          *Cache
 	key, token string
 	unsure     bool // Redis did not say whose it is
+	asked      bool // Redis may have granted it
+	returned   int  // how often it was given back in vain
 }
 
 func (c *Cache) newLease(key string) *lease { return &lease{c: c, key: key, token: rand.Text()} }
@@ -52,6 +58,7 @@ func (l *lease) ask(ctx context.Context, how asks) (granted bool) {
 func (l *lease) guarded(ctx context.Context, how asks) (granted bool, err error) {
 	r := l.c.tiers.remote
 	err = r.guard(ctx, r.writes, func() (err error) {
+		l.asked = true
 		granted, err = how(ctx, l.key, l.token, leaseTime)
 		return err
 	})
@@ -68,17 +75,43 @@ func (l *lease) release(saved <-chan struct{}) {
 		if saved != nil {
 			<-saved
 		}
-		var awaited bool
-		r := l.c.tiers.remote
-		err := r.guard(ctx, r.writes, func() (err error) {
-			awaited, err = r.batches.Release(ctx, l.key, l.token)
-			return err
-		})
+		awaited, err := l.giveBack(ctx)
 		if err == nil && awaited && saved != nil {
 			err = l.c.log.Wake(ctx)
 		}
-		if err != nil { // the lease runs out, and those who wait look now and then
+		if err != nil { // those who wait look now and then
 			l.c.logger.Debug("larder: lease not released in time", "key", l.key, "error", err)
+		}
+	})
+}
+
+// giveBack has Redis forget the lease. Where that fails it is tried again later: Redis may have lost what was stored and, after a pause,
+// even do what it was asked before, and would keep everyone from running for as long as the lease lasts.
+func (l *lease) giveBack(ctx context.Context) (awaited bool, err error) {
+	r := l.c.tiers.remote
+	err = r.guard(ctx, r.writes, func() (err error) {
+		awaited, err = r.batches.Release(ctx, l.key, l.token)
+		return err
+	})
+	if err != nil && l.asked {
+		l.giveBackLater(ctx)
+	}
+	return awaited, err
+}
+
+func (l *lease) giveBackLater(ctx context.Context) {
+	c := l.c
+	if l.returned++; l.returned > maxReturns {
+		return
+	}
+	if c.returning.Add(1) > maxReturning {
+		c.returning.Add(-1)
+		return
+	}
+	time.AfterFunc(breakerProbe, func() {
+		c.returning.Add(-1)
+		if !c.closed.Load() {
+			c.goBackground(func() { _, _ = l.giveBack(ctx) })
 		}
 	})
 }
