@@ -230,6 +230,10 @@ func TestImpliedPorts(t *testing.T) {
 		{"shop.example:80", "shop.example", "Miss"},
 		{"shop.example:443", "shop.example", "Miss"}, // as it comes from a proxy that ended TLS
 		{"[::1]", "[::1]:80", "Miss"},
+		{"shop.example:", "shop.example", "Miss"},
+		{"shop.example", "shop.example:", "Miss"},
+		{"Shop.example:", "shop.example:", "Miss"},
+		{"a,b=c", "a,b=c", "Miss"}, // which keys have in another form
 		{"shop.example", "shop.example:8080", "Hit"},
 		{"shop.example:8080", "shop.example:80", "Hit"},
 	} {

@@ -77,13 +77,18 @@ func (rt *route) appendTarget(dst []byte, r *http.Request) []byte {
 	return append(dst, originalPath(r)...)
 }
 
-// appendHost appends the lower-cased host, with the scheme before it where the request came over TLS: a redirect from
-// http to https must not answer the https request. A host that ends in a colon is written so that it does not look like a scheme.
+// appendHost appends the host, with the scheme before it where the request came over TLS: a redirect from http to https must not
+// answer the https request.
 func appendHost(dst []byte, r *http.Request) []byte {
 	if r.TLS != nil {
 		dst = append(dst, "https://"...)
 	}
-	host, start := r.Host, 0
+	return appendHostName(dst, r.Host)
+}
+
+// appendHostName appends a host in lower case. One that ends in a colon is written so that it does not look like a scheme.
+func appendHostName(dst []byte, host string) []byte {
+	start := 0
 	for i := range len(host) {
 		c := host[i]
 		if !oddInHost[c] || c == ':' && i < len(host)-1 {

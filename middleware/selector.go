@@ -31,15 +31,21 @@ func Path(path string) Selector {
 	}
 	path = rest
 	if i := strings.IndexByte(path, '/'); i > 0 {
-		path = withoutImpliedPort(strings.ToLower(path[:i])) + path[i:]
+		path = withoutImpliedPort(string(appendHostName(nil, path[:i]))) + path[i:] // as keys have it
 	}
 	return Selector{invalidation.Path, path}
 }
 
-// withoutImpliedPort takes off a port that a host is the same without (RFC 9110 §4.2.3). Keys keep it, as a response may show it; a
-// purge, which is to reach all that has an equivalent URI, does not ask for the scheme, since a proxy before us may have ended TLS.
+// withoutImpliedPort takes off a port that a host, as keys have it, is the same without (RFC 9110 §4.2.3); one that is empty ends in an
+// escaped colon. Keys keep it, as a response may show it; a purge, which is to reach all that has an equivalent URI, does not ask for
+// the scheme, since a proxy before us may have ended TLS.
 func withoutImpliedPort(host string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(host, ":80"), ":443")
+	for _, port := range [...]string{":80", ":443", "%3A"} {
+		if name, implied := strings.CutSuffix(host, port); implied {
+			return name
+		}
+	}
+	return host
 }
 
 // ofAnyHost selects what answers for the path of s on every host, where s is one of a certain host.
