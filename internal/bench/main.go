@@ -126,12 +126,16 @@ func (p plan) endToEnd(ctx context.Context, dir string) (results []result, err e
 
 func (p plan) contest(ctx context.Context, a *arena, c contest) ([]result, error) {
 	results := make([]result, len(c.rows))
-	for n := range p.rounds {
+	rounds := p.rounds
+	if c.load.connections != 64 { // then they differ more from each other
+		rounds *= 2
+	}
+	for n := range rounds {
 		samples, err := a.round(ctx, c, n)
 		if err != nil {
 			return nil, err
 		}
-		progress("%s, %d connections, %d keys, round %d of %d: %+v", c.name, c.load.connections, c.load.keys, n+1, p.rounds, samples)
+		progress("%s, %d connections, %d keys, round %d of %d: %+v", c.name, c.load.connections, c.load.keys, n+1, rounds, samples)
 		for i, r := range c.rows {
 			results[i].what, results[i].target, results[i].unit = r.what, r.target, r.unit
 			results[i].values = append(results[i].values, r.value(samples[c.kinds[0]], samples[r.kind]))
