@@ -74,6 +74,7 @@ func (x *exchange) inRemote() (s *response, fwd string) {
 	case s == nil:
 		return nil, fwd
 	case s.Variants == nil:
+		x.rt.c.tiers.forget(x.key)
 		return s, ""
 	}
 	// The fleet may know of other selecting fields than this process did.

@@ -100,6 +100,14 @@ func (t *tiers) save(s *response, o invalidation.Origin, primary string, names [
 	return t.remote.put(key, k, retention)
 }
 
+// forget ends an index where the remote tier has a response in its place, as another replica has put it there in whose view the index
+// was over. That response comes into memory before the variants and would hide what is filed behind the index.
+func (t *tiers) forget(key []byte) {
+	if t.index(key) != nil {
+		t.indexes.Delete(string(key))
+	}
+}
+
 // current returns the index of a primary key, unless what it was kept for is over: then what comes next begins anew, so that a Vary
 // which the handler no longer sends does not split the cache for ever.
 func (t *tiers) current(primary string, now int64) *store.Entry {
