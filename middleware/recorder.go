@@ -188,7 +188,7 @@ func (rec *recorder) FlushError() error {
 		return nil
 	}
 	err := http.NewResponseController(rec.w).Flush()
-	rec.broken = rec.broken || err != nil && !errors.Is(err, http.ErrNotSupported)
+	rec.broken = rec.broken || err != nil && !errors.Is(err, errors.ErrUnsupported)
 	return err
 }
 
