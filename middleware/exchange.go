@@ -82,7 +82,7 @@ func (x *exchange) classify() (l lane, fwd, detail string) {
 	var f asking
 	x.read(&f, r.Header)
 	switch {
-	case f.upgrade:
+	case f.upgrade != nil && !onlyH2C(f.upgrade):
 		return lanePass, fwdBypass, detailUpgrade
 	case f.precondition:
 		return lanePass, fwdBypass, detailPrecondition
@@ -98,9 +98,9 @@ func (x *exchange) classify() (l lane, fwd, detail string) {
 
 // asking are the request fields that classify looks at.
 type asking struct {
-	cacheControl, pragma                 []string
-	connection, cookie                   []string
-	upgrade, precondition, authorization bool
+	cacheControl, pragma, cookie []string
+	connection, upgrade          []string
+	precondition, authorization  bool
 }
 
 // askingNames are their names.
@@ -123,6 +123,7 @@ func (x *exchange) read(f *asking, h http.Header) {
 	}
 }
 
+// take is small enough to be inlined, which is worth a tenth of a hit.
 func (x *exchange) take(f *asking, name string, lines []string) {
 	if len(lines) == 0 {
 		return
@@ -139,7 +140,7 @@ func (x *exchange) take(f *asking, name string, lines []string) {
 	case "Authorization":
 		f.authorization = true
 	case "Upgrade":
-		f.upgrade = !onlyH2C(lines)
+		f.upgrade = lines
 	case "If-Match", "If-Unmodified-Since":
 		f.precondition = true
 	case "If-None-Match":
