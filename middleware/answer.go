@@ -58,7 +58,6 @@ func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
 func (x *exchange) leadBesideStale(u *run) {
 	u.rec.header, u.separate = apart(x.w.Header()), true
 	if !u.prepare(true) {
-		u.land(failed, nil)
 		x.gone()
 		return
 	}

@@ -28,10 +28,16 @@ type statement struct {
 
 type statementKey struct{}
 
+// around is the statement of the innermost run that a context belongs to, or nil.
+func around(ctx context.Context) *statement {
+	s, _ := ctx.Value(statementKey{}).(*statement)
+	return s
+}
+
 // open makes s the statement of a run of rt for a request with this context.
 func (s *statement) open(request context.Context, rt *route) {
 	s.by = rt.c
-	s.outer, _ = request.Value(statementKey{}).(*statement)
+	s.outer = around(request)
 	s.masked = s.masked || s.outer != nil && s.outer.masked
 	s.outer.all(rt.tell)
 }
@@ -39,7 +45,7 @@ func (s *statement) open(request context.Context, rt *route) {
 // within reports whether a request comes from a run of this cache, as with one rule for a router and another for a route of it.
 // Such a request must not wait for a run: it may be the one that it is part of.
 func (c *Cache) within(ctx context.Context) bool {
-	s, _ := ctx.Value(statementKey{}).(*statement)
+	s := around(ctx)
 	for s != nil && s.by != c {
 		s = s.outer
 	}
@@ -50,8 +56,7 @@ func (c *Cache) within(ctx context.Context) bool {
 // the handler made it, without the private or the Vary that would say so.
 func (r *rules) tellAround(ctx context.Context) {
 	if r.user != nil || len(r.vary) > 0 {
-		s, _ := ctx.Value(statementKey{}).(*statement)
-		s.all(r.tell)
+		around(ctx).all(r.tell)
 	}
 }
 
@@ -82,13 +87,13 @@ func (x *exchange) masked() bool {
 	if x.rt.public || x.rt.user != nil {
 		return false
 	}
-	s, _ := x.r.Context().Value(statementKey{}).(*statement)
+	s := around(x.r.Context())
 	return s != nil && s.masked
 }
 
 // Entry returns the control over what the response to r becomes in the innermost cache that runs the handler.
 func Entry(r *http.Request) Control {
-	s, _ := r.Context().Value(statementKey{}).(*statement)
+	s := around(r.Context())
 	return Control{s}
 }
 

@@ -50,7 +50,6 @@ func (x *exchange) refresh(s *response, outer http.Header) {
 	u.r = x.rt.impersonal(x.r, u.variesBy()) // but outer middlewares may have told the handler who asks: u.guarded stays
 	u.said.masked = len(u.r.Header["Authorization"]) < len(x.r.Header["Authorization"]) || len(u.r.Header["Cookie"]) < len(x.r.Header["Cookie"])
 	if !u.prepare(true) {
-		u.land(failed, nil)
 		c.refreshing.Add(-1)
 		return
 	}

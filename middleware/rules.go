@@ -200,8 +200,11 @@ func checkTemplate(rule, s string) {
 
 func wildcardsNamed(template string) bool {
 	before, after, found := strings.Cut(template, "{")
-	if !found || strings.Contains(before, "}") {
-		return !found && !strings.Contains(before, "}")
+	if strings.Contains(before, "}") {
+		return false
+	}
+	if !found {
+		return true
 	}
 	name, rest, closed := strings.Cut(after, "}")
 	return closed && name != "" && !strings.ContainsAny(name, "{:") && !strings.HasSuffix(name, "...") && wildcardsNamed(rest)

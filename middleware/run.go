@@ -102,10 +102,11 @@ func (x *exchange) newRun(f *flight, s *response, fwd string) *run {
 	return u
 }
 
-// prepare makes the request that the handler sees. It reports false where that is too late, as the client has gone.
+// prepare makes the request that the handler sees. It reports false, having landed, where that is too late, as the client has gone.
 func (u *run) prepare(background bool) (ok bool) {
 	parent, ok := detached(u.r.Context(), background)
 	if !ok {
+		u.land(failed, nil)
 		return false
 	}
 	u.said.open(parent, u.rt)

@@ -106,9 +106,6 @@ func (c *Cache) Expire(ctx context.Context, what ...Selector) error {
 
 func (c *Cache) append(ctx context.Context, soft bool, what []Selector) error {
 	var void error
-	if len(what) == 0 {
-		void = ErrNothingSelected
-	}
 	records := make([]invalidation.Record, 0, len(what))
 	for _, s := range what {
 		if s.void() {
@@ -121,7 +118,7 @@ func (c *Cache) append(ctx context.Context, soft bool, what []Selector) error {
 		}
 	}
 	if len(records) == 0 {
-		return void
+		return ErrNothingSelected
 	}
 	c.stats.invalidations.Add(int64(len(records)))
 	_, err := c.log.Append(ctx, records...)
