@@ -129,7 +129,7 @@ func refusal(req *Request, res *Response, rules *Rules, d *ResponseDirectives) R
 		return ReasonPrivate
 	case d.NoCache && (!rules.FromHeaders || !HasValidator(res.Header)):
 		return ReasonNoCache
-	case storesCookie(res.Header, d) && !rules.StoreCookies:
+	case refusesCookie(res.Header, rules, d):
 		return ReasonSetCookie
 	case varies:
 		return ReasonVary
@@ -164,6 +164,19 @@ func Shareable(h http.Header, targets []string) bool {
 // storesCookie reports whether a Set-Cookie field would be stored; one that no-cache or private names never is.
 func storesCookie(h http.Header, d *ResponseDirectives) bool {
 	return len(h["Set-Cookie"]) > 0 && !d.withholds("Set-Cookie")
+}
+
+// refusesCookie reports whether a Set-Cookie field forbids to store the response. To withhold the field is enough for RFC 9111. Where
+// the lifetime is the route's, the response has to say that the rest is for all: what begins a session may show it in the page, and
+// session managers (alexedwards/scs) add no-cache="Set-Cookie" to whatever the handler answers.
+func refusesCookie(h http.Header, rules *Rules, d *ResponseDirectives) bool {
+	switch {
+	case len(h["Set-Cookie"]) == 0, rules.StoreCookies:
+		return false
+	case storesCookie(h, d):
+		return true
+	}
+	return !rules.FromHeaders && !rules.Public && !rules.Private && !d.shareable()
 }
 
 // storableUnnamed reports whether a response may be stored without any lifetime, to be validated: its status is
