@@ -161,3 +161,30 @@ func TestCancellationStorm(t *testing.T) {
 		}
 	})
 }
+
+// TestCloseNotify: gin's Stream asserts that its writer is an http.CloseNotifier, which ends when the handler's context does: with
+// the client once the response streams.
+func TestCloseNotify(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, leave := context.WithCancel(t.Context())
+			o := &origin{answer: func(w http.ResponseWriter, r *http.Request) {
+				gone := w.(interface{ CloseNotify() <-chan bool }).CloseNotify()
+				flushed(w, r)
+				synctest.Wait()
+				select {
+				case <-gone:
+					t.Errorf("%s: gone before the client is", method)
+				default:
+				}
+				leave()
+				<-gone
+			}}
+			h := newTestCache(t, Options{}).For(time.Minute)(o)
+			r := request(ctx, "/")
+			r.Method = method
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			o.ran(t, 1)
+		})
+	}
+}

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -190,6 +191,17 @@ func (rec *recorder) FlushError() error {
 	err := http.NewResponseController(rec.w).Flush()
 	rec.broken = rec.broken || err != nil && !errors.Is(err, errors.ErrUnsupported)
 	return err
+}
+
+// CloseNotify is the deprecated http.CloseNotifier, without which gin's Stream panics: it says what the handler's context says.
+func (rec *recorder) CloseNotify() <-chan bool {
+	r := rec.u.req
+	if r == nil { // of a write, whose handler has the client's
+		r = rec.u.r
+	}
+	gone := make(chan bool, 1)
+	context.AfterFunc(r.Context(), func() { gone <- true })
+	return gone
 }
 
 // Hijack gives the connection away; nothing is stored. A header that was written goes out before, as with net/http: it may be the
