@@ -155,7 +155,7 @@ func (x *exchange) answer(u *run) {
 			stripContent(h)
 		}
 		status.addTo(h)
-		x.w.WriteHeader(sent)
+		u.rec.sendHeader(x.w, sent)
 		if len(body) > 0 {
 			x.write(body)
 		}

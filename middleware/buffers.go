@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"io"
-	"net/http"
 	"sync"
 )
 
@@ -48,9 +47,7 @@ func (u *run) free() {
 
 // ReadFrom lets io.Copy stay cheap: streamed bytes go to the client's own writer, which may have a short cut for files.
 func (rec *recorder) ReadFrom(src io.Reader) (n int64, err error) {
-	if rec.status == 0 {
-		rec.WriteHeader(http.StatusOK)
-	}
+	rec.begin()
 	if rec.mode == streaming {
 		return io.Copy(rec.w, src)
 	}

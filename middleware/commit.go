@@ -19,7 +19,7 @@ func (rec *recorder) commit() {
 	if rec.mode != holding {
 		rec.u.handOver()
 	}
-	rec.w.WriteHeader(rec.u.dress())
+	rec.sendHeader(rec.w, rec.u.dress())
 	if len(rec.body) > 0 {
 		if _, err := rec.w.Write(rec.body); err != nil {
 			rec.u.rt.c.logger.Debug("larder: client gone", "error", err)
@@ -27,6 +27,14 @@ func (rec *recorder) commit() {
 	}
 	if rec.mode == streaming {
 		rec.body = nil
+	}
+}
+
+// sendHeader writes the header, unless the handler has left that to the body, which follows: compressors of outer middlewares
+// (gorilla/handlers) find out its type then, which net/http does not where there is a Content-Encoding.
+func (rec *recorder) sendHeader(w http.ResponseWriter, status int) {
+	if !rec.implicit || status != http.StatusOK {
+		w.WriteHeader(status)
 	}
 }
 

@@ -139,7 +139,8 @@ func (u *run) fields() []store.Field {
 	if rec.status == http.StatusOK && !hasField(fields, "Etag") {
 		fields, u.tagged = setField(fields, "Etag", rec.room.list(etag.Weak(rec.body))), true
 	}
-	if len(rec.body) > 0 && !hasField(rec.fields, "Content-Type") && !hasField(rec.fields, "Content-Encoding") {
+	coded := hasField(rec.fields, "Content-Encoding") && len(rec.own()["Content-Encoding"]) > 0 // and not by an outer middleware, on the way out
+	if len(rec.body) > 0 && !hasField(rec.fields, "Content-Type") && !coded {
 		fields = setField(fields, "Content-Type", rec.room.list(http.DetectContentType(rec.body)))
 	}
 	slices.SortFunc(fields, byName)

@@ -124,3 +124,45 @@ func TestNewcomersEndNothing(t *testing.T) {
 		})
 	}
 }
+
+// lateCoder is a compressor that says so before the handler runs and finds out the type with the first byte, as gorilla/handlers has
+// one.
+type lateCoder struct{ http.ResponseWriter }
+
+func (w lateCoder) Write(p []byte) (int, error) {
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", http.DetectContentType(p))
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// TestTypeBeneathAnOuterCompressor: a handler that names no type has one all the same: what is stored gets ours, and what is not is begun
+// by its body, as the handler has begun it.
+func TestTypeBeneathAnOuterCompressor(t *testing.T) {
+	for name, control := range map[string]string{"stored": "", "not stored": "no-store", "too late": "late"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			cached := newTestCache(t, Options{}).For(time.Minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", control)
+				_, _ = io.WriteString(w, "<html>")
+				if control == "late" {
+					Entry(r).Skip("late")
+				}
+			}))
+			server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Encoding", "x-test")
+				cached.ServeHTTP(lateCoder{w}, r)
+			}))
+			for range 2 {
+				r, _ := http.NewRequestWithContext(t.Context(), method, server.URL, nil)
+				res, err := server.Client().Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = res.Body.Close()
+				if got := res.Header.Get("Content-Type"); got != "text/html; charset=utf-8" {
+					t.Errorf("%s, %s: type %q", name, method, got)
+				}
+			}
+		}
+	}
+}

@@ -38,6 +38,7 @@ type recorder struct {
 	room     fieldRoom
 	declared int64 // Content-Length; -1: none
 	written  int64
+	implicit bool // the header was written by the first byte of the body
 	broken   bool // the handler turned to an error behind its header, or was told that its client is gone
 }
 
@@ -115,9 +116,7 @@ func (rec *recorder) Write(p []byte) (int, error) { return record(rec, p) }
 func (rec *recorder) WriteString(s string) (int, error) { return record(rec, s) }
 
 func record[T []byte | string](rec *recorder, p T) (int, error) {
-	if rec.status == 0 {
-		rec.WriteHeader(http.StatusOK)
-	}
+	rec.begin()
 	if err := rec.admit(len(p)); err != nil {
 		return 0, err
 	}
@@ -136,6 +135,14 @@ func record[T []byte | string](rec *recorder, p T) (int, error) {
 		return rec.w.Write([]byte(p))
 	default:
 		return len(p), nil
+	}
+}
+
+// begin writes the header where the body begins without one.
+func (rec *recorder) begin() {
+	if rec.status == 0 {
+		rec.implicit = true
+		rec.WriteHeader(http.StatusOK)
 	}
 }
 
