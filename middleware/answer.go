@@ -56,7 +56,7 @@ func (x *exchange) leadFleet(f *flight, s *response, fwd string) {
 // leadBesideStale runs the handler in a goroutine of its own, so that the client can be given the stale response as soon as the
 // handler's time is up.
 func (x *exchange) leadBesideStale(u *run) {
-	u.rec.header, u.separate = apart(x.w.Header()), true
+	u.rec.header, u.separate, u.r = apart(x.w.Header()), true, x.rt.lasting(x.r)
 	if !u.prepare(true) {
 		x.gone()
 		return

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -19,6 +20,9 @@ func detached(ctx context.Context, background bool) (own context.Context, ok boo
 		return ctx, false
 	}
 	routing = routing.Clone()
+	for i, value := range routing.URLParams.Values { // a server may write over them: see route.lasting
+		routing.URLParams.Values[i] = strings.Clone(value)
+	}
 	notYet := context.AfterFunc(ctx, func() {}) // unlike Err, it makes the end of the context come after the copy
 	return context.WithValue(ctx, chi.RouteCtxKey, routing), notYet()
 }

@@ -47,7 +47,7 @@ func (x *exchange) refresh(s *response, outer http.Header) {
 	u := x.newRun(f, s, fwdStale)
 	u.purpose, u.asked = toRefresh, nil
 	u.rec.w, u.rec.header, u.outer = nil, outer, outerFields(outer)
-	u.r = x.rt.impersonal(x.r, u.variesBy()) // but outer middlewares may have told the handler who asks: u.guarded stays
+	u.r = x.rt.lasting(x.rt.impersonal(x.r, u.variesBy())) // but outer middlewares may have told the handler who asks: u.guarded stays
 	u.said.masked = len(u.r.Header["Authorization"]) < len(x.r.Header["Authorization"]) || len(u.r.Header["Cookie"]) < len(x.r.Header["Cookie"])
 	if !u.prepare(true) {
 		c.refreshing.Add(-1)

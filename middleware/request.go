@@ -91,6 +91,30 @@ func (rt *route) impersonal(r *http.Request, selecting []string) *http.Request {
 	return r
 }
 
+// lasting is a request whose texts are its own. Those of servers that are not net/http's (fasthttp's adaptor, and so fiber's) are
+// written over by the next request as soon as ServeHTTP has returned, and a run in the background would answer that one instead.
+func (rt *route) lasting(r *http.Request) *http.Request {
+	values := rt.pattern(r.Pattern).wildcards
+	r = r.Clone(r.Context())
+	for _, text := range []*string{
+		&r.Method, &r.Host, &r.RequestURI, &r.Proto, &r.RemoteAddr, &r.URL.Scheme, &r.URL.Host, &r.URL.Path, &r.URL.RawPath, &r.URL.RawQuery,
+	} {
+		*text = strings.Clone(*text)
+	}
+	own := make(http.Header, len(r.Header))
+	for name, lines := range r.Header {
+		for i := range lines {
+			lines[i] = strings.Clone(lines[i])
+		}
+		own[strings.Clone(name)] = lines
+	}
+	r.Header = own
+	for _, name := range values {
+		r.SetPathValue(name, strings.Clone(r.PathValue(name)))
+	}
+	return r
+}
+
 // fieldLines are the lines of a request field; Host is one, though net/http keeps it apart.
 func fieldLines(r *http.Request, name string) []string {
 	if name == "Host" {
