@@ -258,6 +258,41 @@ func TestImpliedPorts(t *testing.T) {
 	}
 }
 
+// TestEquivalentPaths: which octets of a path are escaped, and how, makes no other resource of it (RFC 9110 §4.2.3, RFC 9111 §4.4).
+func TestEquivalentPaths(t *testing.T) {
+	for _, tt := range []struct{ read, written, after string }{
+		{"/items/caf%C3%A9", "/items/caf%c3%a9", "Miss"},
+		{"/items/caf%c3%a9", "/items/caf%C3%A9", "Miss"},
+		{"/items/%7Eann", "/items/~ann", "Miss"},
+		{"/items/~ann", "/items/%7eann", "Miss"},
+		{"/items/%31", "/items/1", "Miss"},
+		{"/items/o%27neill", "/items/o'neill", "Miss"}, // as clients differ in
+		{"/items/caf%C3%A9", "/items/cafe", "Hit"},
+		{"/items/%2531", "/items/%31", "Hit"},
+	} {
+		for _, host := range []string{"", "http://shop.example"} {
+			s := newShop(t, larder.Options{})
+			page, same := host+tt.read, host+tt.written
+			for how, purge := range map[string]func(){
+				"write":       func() { s.do(http.MethodPut, same) },
+				"Location of": func() { s.do(http.MethodPut, host+"/items/8", "X-Location", tt.written) },
+				"purge": func() {
+					if err := s.Invalidate(context.Background(), larder.Path(same)); err != nil {
+						t.Error(err)
+					}
+				},
+			} {
+				s.do(http.MethodGet, page)
+				s.expect(t, page, "Hit")
+				purge()
+				if got := s.do(http.MethodGet, page).Header().Get("X-Cache"); got != tt.after {
+					t.Errorf("%s %s: %s then is a %s, want %s", how, same, page, got, tt.after)
+				}
+			}
+		}
+	}
+}
+
 // TestExpireIsSoft: an expired entry is served once more while it is refreshed.
 func TestExpireIsSoft(t *testing.T) {
 	s := newShop(t, larder.Options{})

@@ -184,10 +184,10 @@ const anyHost = "*"
 func (rt *route) selectors(list []invalidation.Selector, r *http.Request, primary string, e *store.Entry) []invalidation.Selector {
 	target := strings.TrimPrefix(e.Target, "https://")
 	slash := max(0, strings.IndexByte(target, '/'))
-	host, path := target[:slash], target[slash:]
+	host, path := target[:slash], unescapedPath(target[slash:])
 	if rt.anyHost {
 		target = anyHost + path
-	} else if name := withoutImpliedPort(host); name != host {
+	} else if name := withoutImpliedPort(host); name != host || len(host)+len(path) != len(target) {
 		target = name + path
 	}
 	list = append(slices.Grow(list, 4+len(e.Tags)),

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/larderhq/larder/internal/invalidation"
@@ -20,9 +21,9 @@ func (s Selector) selector() invalidation.Selector { return invalidation.Select(
 // response's Cache-Groups (RFC 9875).
 func Tag(name string) Selector { return Selector{invalidation.Tag, name} }
 
-// Path selects the entries of an escaped path, as in "/items/1", whatever their query, parameters and variants; with a host
-// before it, as in "shop.example/items/1", only those that answer for that host. Of a whole URL, scheme and query are left out, and
-// the ports that http and https imply.
+// Path selects the entries of an escaped path, as in "/items/1", whatever their query, parameters and variants, and whichever of its octets
+// the client has escaped; with a host before it, as in "shop.example/items/1", only those that answer for that host. Of a whole URL, scheme
+// and query are left out, and the ports that http and https imply.
 func Path(path string) Selector {
 	path, _, _ = strings.Cut(path, "?")
 	rest := strings.TrimPrefix(strings.TrimPrefix(path, "http://"), "https://")
@@ -30,10 +31,20 @@ func Path(path string) Selector {
 		rest += "/"
 	}
 	path = rest
-	if i := strings.IndexByte(path, '/'); i > 0 {
-		path = withoutImpliedPort(string(appendHostName(nil, path[:i]))) + path[i:] // as keys have it
+	if i := strings.IndexByte(path, '/'); i >= 0 {
+		path = withoutImpliedPort(string(appendHostName(nil, path[:i]))) + unescapedPath(path[i:]) // as entries have it
 	}
 	return Selector{invalidation.Path, path}
+}
+
+// unescapedPath is the one form of all paths that are the same URI however their octets are escaped: /caf%C3%A9 and /caf%c3%a9, /%7Eann and
+// /~ann (RFC 9110 §4.2.3). Keys tell them apart, as a response may show its own; a purge is to reach them all. That it takes an escaped
+// slash for a slash costs a miss.
+func unescapedPath(path string) string {
+	if unescaped, err := url.PathUnescape(path); err == nil {
+		return unescaped
+	}
+	return path
 }
 
 // withoutImpliedPort takes off a port that a host, as keys have it, is the same without (RFC 9110 §4.2.3); one that is empty ends in an
