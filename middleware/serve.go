@@ -107,10 +107,10 @@ func (x *exchange) fill(s *response, fwd string) {
 	}
 }
 
-// alone runs the handler for this client only. A request with conditions or a range goes through as it is, since what comes of
-// it will hardly be stored and the handler knows best.
+// alone runs the handler for this client only. Where nothing is stored that might be freshened or stand in for a failure, a request with
+// conditions or a range goes through as it is, since what comes of it will hardly be stored and the handler knows best.
 func (x *exchange) alone(s *response, fwd, detail string) {
-	if x.conditional || x.ranged {
+	if s == nil && (x.conditional || x.ranged) {
 		x.forward(fwd, detail)
 		return
 	}
