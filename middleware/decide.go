@@ -16,14 +16,14 @@ func (u *run) decide() holdMode {
 	switch {
 	case u.purpose == toWrite:
 		return holding
-	case u.purpose == toObserve:
-		return streaming
 	case u.validating && status == http.StatusNotModified:
 		u.outcome = outFreshened
 		return dropping
 	case serverError(status) && u.mayFallBack(u.responded):
 		u.outcome = outStale
 		return dropping
+	case u.purpose == toObserve:
+		return streaming
 	}
 	if why := u.refusal(); why != "" {
 		u.refuse(why)

@@ -83,6 +83,30 @@ func TestStaleIfError(t *testing.T) {
 	}
 }
 
+// TestStaleForHEAD: what is stored stands in for a handler that panics at a HEAD as well, where it may.
+func TestStaleForHEAD(t *testing.T) {
+	for control, want := range map[string]any{
+		"max-age=1, stale-if-error=60":                  nil,
+		"max-age=1, stale-if-error=60, must-revalidate": "boom",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newTestCache(t, Options{}).FromHeaders()(versions(control, func(http.ResponseWriter, *http.Request) { panic("boom") }))
+			get(t, h, "/")
+			time.Sleep(30 * time.Second)
+			w := httptest.NewRecorder()
+			defer func() {
+				if v := recover(); v != want {
+					t.Errorf("%s: panicked with %v, want %v", control, v, want)
+				}
+				if want == nil {
+					expect(t, w, http.StatusOK, "", "Cache-Status", "larder; fwd=stale; detail=stale-if-error", "Age", "30")
+				}
+			}()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodHead, "/", nil))
+		})
+	}
+}
+
 // TestStaleStandsInUnderFor: the rule Stale opens both windows, and a handler that answers again ends the matter.
 func TestStaleStandsInUnderFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

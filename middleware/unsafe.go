@@ -145,9 +145,11 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 	r := x.r.WithContext(context.WithValue(ctx, statementKey{}, &u.said))
 	r.Header = r.Header.Clone() // a handler may change it; what is freshened is filed under what the client sent
 	u.req = r                   // which has the path values of the tags
-	x.rt.next.ServeHTTP(&u.rec, r)
-	if u.rec.status == 0 {
-		u.rec.WriteHeader(http.StatusOK)
+	u.observe()
+	if u.outcome == outStale {
+		restore(x.w.Header(), u.outer)
+		x.serveStale(s, u.rec.status, detailError)
+		return
 	}
 	if u.rec.status != http.StatusOK || u.newcomer() {
 		return
@@ -161,4 +163,21 @@ func (x *exchange) forwardHead(s *response, fwd string) {
 		return // nothing shows that the content is the same, and it is not the handler who gives it another lifetime
 	}
 	u.update(head)
+}
+
+// observe runs the handler for a HEAD. Where it fails or panics, what is stored stands in for it as it does for a GET (RFC 5861 §4).
+func (u *run) observe() {
+	defer func() {
+		if u.returned || u.rec.committed() || !u.mayFallBack(time.Now()) {
+			return
+		}
+		if v := u.recovered(recover()); v != nil {
+			u.outcome = outStale
+		}
+	}()
+	u.rt.next.ServeHTTP(&u.rec, u.req)
+	u.returned = true
+	if u.rec.status == 0 {
+		u.rec.WriteHeader(http.StatusOK)
+	}
 }
