@@ -203,4 +203,10 @@ func TestOnlyIfCached(t *testing.T) {
 	if got := ask(t, h, "/", "Cache-Control: only-if-cached"); !got.hit() {
 		t.Errorf("stored: got %v", got)
 	}
+	for _, field := range []string{`If-Match: "v1"`, "If-Unmodified-Since: " + second0, "Upgrade: other", "Connection: Accept"} { // which pass by
+		got := ask(t, h, "/", "Cache-Control: only-if-cached", "Accept: text/html", field)
+		if got.status != http.StatusGatewayTimeout || handler.runs.Load() != 1 {
+			t.Errorf("%s: got %d after %d runs", field, got.status, handler.runs.Load())
+		}
+	}
 }

@@ -65,7 +65,16 @@ func (x *exchange) hit(s *response) {
 func (x *exchange) pass(fwd, detail string) {
 	x.rt.c.stats.bypasses.Add(1)
 	x.rt.note(x.r, "larder: passed by", detail)
+	if fwd == fwdBypass && !x.rt.c.opt.IgnoreClient && policy.ParseRequest(x.r.Header["Cache-Control"], nil).OnlyIfCached {
+		x.notStored()
+		return
+	}
 	x.forward(fwd, detail)
+}
+
+// notStored answers only-if-cached where no stored response may (RFC 9111 §5.2.1.7).
+func (x *exchange) notStored() {
+	http.Error(x.w, "larder: not stored, and the request says only-if-cached", http.StatusGatewayTimeout)
 }
 
 // forward lets the handler answer with the client's own writer, and says why; with no fwd the client is told nothing.
@@ -90,7 +99,7 @@ func (x *exchange) fill(s *response, fwd string) {
 	}
 	switch {
 	case x.onlyCached:
-		http.Error(x.w, "larder: not stored, and the request says only-if-cached", http.StatusGatewayTimeout)
+		x.notStored()
 	case x.r.Method == http.MethodHead:
 		x.forwardHead(s, fwd)
 	case x.masked():
