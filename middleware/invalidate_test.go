@@ -307,6 +307,43 @@ func TestExpireIsSoft(t *testing.T) {
 	eventually(t, func() bool { return s.do(http.MethodGet, "/items/1").Body.String() != old })
 }
 
+// TestExpireServesStale: what has expired is served, with no rule that says so, unless the response forbids to serve it stale.
+func TestExpireServesStale(t *testing.T) {
+	for _, tt := range []struct {
+		name, control string
+		rules         []larder.Rule
+		want          string
+	}{
+		{"no rule", "", nil, "200 larder; hit; ttl=3600"},
+		{"must-revalidate", "must-revalidate", []larder.Rule{larder.Stale(time.Hour)}, "500 larder; fwd=stale; detail=status"},
+		{"s-maxage", "s-maxage=60", nil, "500 larder; fwd=stale; detail=status"},
+		{"Stale", "", []larder.Rule{larder.Stale(time.Hour)}, "200 larder; hit; ttl=3600"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				handler := new(counted)
+				handler.answer = func(w http.ResponseWriter, _ *http.Request) {
+					if handler.runs.Load() > 1 {
+						w.WriteHeader(http.StatusInternalServerError)
+						return
+					}
+					w.Header().Set("Cache-Control", tt.control)
+				}
+				c := openCache(t, larder.Options{})
+				h := c.For(time.Hour, tt.rules...)(handler)
+				ask(t, h, "/")
+				if err := c.Expire(context.Background(), larder.Path("/")); err != nil {
+					t.Fatal(err)
+				}
+				a := ask(t, h, "/")
+				if got := fmt.Sprint(a.status, " ", a.header.Get("Cache-Status")); got != tt.want {
+					t.Errorf("got %s, want %s", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
 func TestInvalidateNothing(t *testing.T) {
 	s := newShop(t, larder.Options{})
 	for _, what := range [][]larder.Selector{

@@ -157,10 +157,14 @@ func (x *exchange) judge(s *response, now time.Time) policy.Verdict {
 		return policy.Validate
 	}
 	v := s.Terms.Reuse(now, x.directives())
-	if state == invalidation.Expired && v == policy.Fresh {
+	switch {
+	case state != invalidation.Expired || v != policy.Fresh:
+		return v
+	case s.Terms.MustRevalidate: // which forbids stale (RFC 9111 §4.2.4)
+		return policy.Validate
+	default:
 		return policy.StaleWhileRevalidate
 	}
-	return v
 }
 
 // state says whether a stored response, fresh or stale, is of any use to this request.

@@ -109,8 +109,9 @@ func (c *Cache) Invalidate(ctx context.Context, what ...Selector) error {
 	return c.append(ctx, false, what)
 }
 
-// Expire makes the selected entries stale: they are still served where stale responses may be (rule Stale or
-// stale-while-revalidate) while one refresh runs.
+// Expire makes the selected entries stale: until their lifetime is over they are still served while one refresh runs, with or without the
+// rule Stale. Where the response forbids that (must-revalidate, proxy-revalidate, s-maxage) the handler is asked first; what has a validator
+// is only validated.
 func (c *Cache) Expire(ctx context.Context, what ...Selector) error {
 	return c.append(ctx, true, what)
 }

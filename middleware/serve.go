@@ -89,9 +89,9 @@ func (x *exchange) forward(fwd, detail string) {
 // fill has the handler answer, alone or for others too, and stores what it may.
 func (x *exchange) fill(s *response, fwd string) {
 	x.rt.c.stats.misses.Add(1)
-	if x.state(s) != invalidation.Invalid {
+	if state := x.state(s); state != invalidation.Invalid {
 		fwd = fwdStale
-		if x.obeys && s.Terms.Reuse(x.arrived, nil) == policy.Fresh {
+		if x.obeys && state == invalidation.Valid && s.Terms.Reuse(x.arrived, nil) == policy.Fresh {
 			fwd = fwdRequest // it is the request that asks for more
 		}
 	} else {
