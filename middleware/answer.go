@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/larderhq/larder/internal/invalidation"
 	"github.com/larderhq/larder/internal/policy"
 )
 
@@ -166,6 +167,7 @@ func (x *exchange) answer(u *run) {
 func (x *exchange) serveStale(s *response, handlerStatus int, why string) {
 	x.rt.c.stats.stale.Add(1)
 	x.rt.note(x.r, "larder: stale response served", why)
+	x.expired = x.state(s) == invalidation.Expired
 	status := cacheStatus{fwd: fwdStale, fwdStatus: handlerStatus, detail: detailOnError}
 	x.serve(s, reply{status: &status}, time.Now())
 }

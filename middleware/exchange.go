@@ -28,6 +28,7 @@ type exchange struct {
 	conditional bool                     // If-None-Match or If-Modified-Since
 	ranged      bool                     // Range
 	waited      bool                     // for somebody else's run
+	expired     bool                     // what it is answered with has been made stale before its time
 	until       time.Time                // when a look into the remote tier has to end
 	value       store.Value              // where the body of a response from there is, if nobody else has it
 	guarded     string                   // authorization, cookie or client-certificate: only a response that says so may answer, or be stored

@@ -314,10 +314,10 @@ func TestExpireServesStale(t *testing.T) {
 		rules         []larder.Rule
 		want          string
 	}{
-		{"no rule", "", nil, "200 larder; hit; ttl=3600"},
+		{"no rule", "", nil, "200 larder; hit; ttl=0"},
 		{"must-revalidate", "must-revalidate", []larder.Rule{larder.Stale(time.Hour)}, "500 larder; fwd=stale; detail=status"},
-		{"s-maxage", "s-maxage=60", nil, "500 larder; fwd=stale; detail=status"},
-		{"Stale", "", []larder.Rule{larder.Stale(time.Hour)}, "200 larder; hit; ttl=3600"},
+{"s-maxage", "s-maxage=60", nil, "500 larder; fwd=stale; detail=status"},
+		{"Stale", "", []larder.Rule{larder.Stale(time.Hour)}, "200 larder; hit; ttl=0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -338,6 +338,9 @@ func TestExpireServesStale(t *testing.T) {
 				a := ask(t, h, "/")
 				if got := fmt.Sprint(a.status, " ", a.header.Get("Cache-Status")); got != tt.want {
 					t.Errorf("got %s, want %s", got, tt.want)
+				}
+				if a.status == http.StatusOK {
+					expectFields(t, a, "Cache-Control: max-age=0", "Expires: "+second0) // and not the hour that it had
 				}
 			})
 		})

@@ -23,6 +23,9 @@ type reply struct {
 func (x *exchange) serve(s *response, how reply, now time.Time) {
 	h := x.w.Header()
 	f := s.at(x.rt, now)
+	if x.expired {
+		f = s.ended(x.rt, now)
+	}
 	status, body := s.Status, s.Body
 	fields := s.fields
 	short := x.conditional && status == http.StatusOK && s.notModified(x.noneMatch, x.r.Header, first(s.date))

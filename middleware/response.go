@@ -122,20 +122,26 @@ func (s *response) at(rt *route, now time.Time) *face {
 	if f := s.face.Load(); f != nil && f.second == second && f.seconds == age && f.rt == rt {
 		return f
 	}
-	f := s.render(rt, second, age)
+	f := s.render(rt, second, age, seconds(s.Terms.Lifetime))
 	if s.used.Load() > 0 { // a response that nobody has asked for again needs no face of its own
 		s.face.Store(f)
 	}
 	return f
 }
 
-func (s *response) render(rt *route, second, age int64) *face {
+// ended is the face of a response that was made stale before its time: nobody is told that it is fresh for what was left.
+func (s *response) ended(rt *route, now time.Time) *face {
+	age := seconds(s.Terms.Age(now))
+	return s.render(rt, now.Unix(), age, min(age, seconds(s.Terms.Lifetime)))
+}
+
+func (s *response) render(rt *route, second, age, lifetime int64) *face {
 	f := s.spare.Swap(nil)
 	if f == nil {
 		f = new(face)
 	}
 	f.rt, f.second, f.seconds = rt, second, age
-	remaining := seconds(s.Terms.Lifetime) - age
+	remaining := lifetime - age
 	f.status = hits.at(remaining)
 	if rt.c.opt.StatusKey {
 		f.status = cacheStatus{ttl: remaining, key: s.Key}.list()

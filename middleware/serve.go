@@ -45,6 +45,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.hit(s)
 		x.releaseValue()
 	case policy.StaleWhileRevalidate:
+		x.expired = s.Terms.Remaining(x.arrived) > 0
 		x.hitAndRefresh(s)
 	default:
 		x.fill(s, fwd)
