@@ -316,7 +316,7 @@ func TestExpireServesStale(t *testing.T) {
 	}{
 		{"no rule", "", nil, "200 larder; hit; ttl=0"},
 		{"must-revalidate", "must-revalidate", []larder.Rule{larder.Stale(time.Hour)}, "500 larder; fwd=stale; detail=status"},
-{"s-maxage", "s-maxage=60", nil, "500 larder; fwd=stale; detail=status"},
+		{"s-maxage", "s-maxage=60", nil, "500 larder; fwd=stale; detail=status"},
 		{"Stale", "", []larder.Rule{larder.Stale(time.Hour)}, "200 larder; hit; ttl=0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
