@@ -34,7 +34,7 @@ func newBreaker(name string, bit int32) *breaker {
 		Timeout:      breakerProbe,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
 		IsSuccessful: func(err error) bool { return err == nil || isMiss(err) },
-		IsExcluded:   func(err error) bool { return errors.Is(err, errImpatient) || errors.Is(err, errTogether) },
+		IsExcluded:   func(err error) bool { return mute(err) || errors.Is(err, errTogether) },
 	})}
 }
 
@@ -43,13 +43,18 @@ var (
 	errImpatient = errors.New("larder: the request ended before the store answered")
 	// errTogether says that another call, which was under way at the same time, has failed and was counted.
 	errTogether = errors.New("larder: failed with others")
+	// errRoom says that a call succeeded which only gives room back, while others fail.
+	errRoom = errors.New("larder: room given back")
 )
+
+// mute reports whether what came of a call tells nothing about the store.
+func mute(err error) bool { return errors.Is(err, errImpatient) || errors.Is(err, errRoom) }
 
 // verdict is what the breaker is told of a call. Calls under way together fail together, and count once: one lost packet, or a pause of
 // Redis that is a little longer than the time-out, fails as many calls as there are requests, and would otherwise do for all that it
 // takes to open the breaker.
 func (b *breaker) verdict(began time.Time, err error) error {
-	if err == nil || isMiss(err) || errors.Is(err, errImpatient) {
+	if err == nil || isMiss(err) || mute(err) {
 		return err
 	}
 	now, last := time.Now(), b.failed.Load()
@@ -72,6 +77,21 @@ func (r *remote) guard(ctx context.Context, b *breaker, f func() error) error {
 	return r.count(ctx, b, began, func() error { return err })
 }
 
+// free is guard for writes that only give room back. A Redis that is full takes these and refuses all others, so that while writes
+// fail, the success of these is none of theirs: the store would be lost and back all the time.
+func (r *remote) free(ctx context.Context, f func() error) error {
+	err := r.guard(ctx, r.writes, func() error {
+		if err := f(); err != nil || r.down.Load()&writesDown == 0 {
+			return err
+		}
+		return errRoom
+	})
+	if errors.Is(err, errRoom) {
+		return nil
+	}
+	return err
+}
+
 // count runs f unless the breaker is open, and keeps count of what comes of it.
 func (r *remote) count(ctx context.Context, b *breaker, began time.Time, f func() error) (err error) {
 	asked := false
@@ -92,7 +112,7 @@ func (r *remote) count(ctx context.Context, b *breaker, began time.Time, f func(
 // mark notes what came of a call.
 func (r *remote) mark(b *breaker, err error) {
 	switch {
-	case errors.Is(err, errImpatient):
+	case mute(err):
 	case err != nil && !isMiss(err):
 		r.stats.storeErrors.Add(1)
 		r.failedAt.Store(time.Now().UnixNano())

@@ -202,6 +202,25 @@ func loading(f *faulty) (harm, heal func()) {
 	return harm, func() { <-done }
 }
 
+// TestFullRedisIsLostOnce: a Redis that is full refuses entries and goes on taking leases back, which is no sign of its return.
+func TestFullRedisIsLostOnce(t *testing.T) {
+	f := newFaulty(t)
+	f.h = f.cache.For(time.Hour, Once())(f.origin)
+	f.allHit("at first")
+	f.do("CONFIG", "SET", "maxmemory", "1kb")
+	f.do("FLUSHALL")
+	stop := f.load()
+	eventually(t, "the store is lost", func() bool { return len(f.log.matching("store lost")) > 0 })
+	time.Sleep(3 * breakerProbe)
+	if lost, back := f.log.matching("store lost"), f.log.matching("store is back"); len(lost) != 1 || len(back) != 0 {
+		t.Errorf("logged %q and %q", lost, back)
+	}
+	f.do("CONFIG", "SET", "maxmemory", "0")
+	f.allHit("when there was room again")
+	eventually(t, "the return is logged", func() bool { return len(f.log.matching("store is back")) == 1 })
+	stop()
+}
+
 // TestForeignValuesInRedis: what others wrote under our keys is a miss and gets overwritten.
 func TestForeignValuesInRedis(t *testing.T) {
 	f := newFaulty(t)

@@ -89,7 +89,7 @@ func (l *lease) release(saved <-chan struct{}) {
 // even do what it was asked before, and would keep everyone from running for as long as the lease lasts.
 func (l *lease) giveBack(ctx context.Context) (awaited bool, err error) {
 	r := l.c.tiers.remote
-	err = r.guard(ctx, r.writes, func() (err error) {
+	err = r.free(ctx, func() (err error) {
 		awaited, err = r.batches.Release(ctx, l.key, l.token)
 		return err
 	})

@@ -139,11 +139,18 @@ func (r *remote) enqueue(w *write) <-chan struct{} {
 
 func (r *remote) work() {
 	for list := r.next(nil); list != nil; list = r.next(list) {
-		err := r.guard(context.Background(), r.writes, func() error { return r.write(list) })
-		if err != nil {
+		if err := r.try(context.Background(), list); err != nil {
 			r.stats.dropped.Add(int64(len(list)))
 		}
 	}
+}
+
+func (r *remote) try(ctx context.Context, list []*write) error {
+	call := func() error { return r.write(list) }
+	if list[0].k == nil {
+		return r.free(ctx, call)
+	}
+	return r.guard(ctx, r.writes, call)
 }
 
 // next takes writes off the queue after those that are done, or ends the work. Those that it returns are for different keys,
