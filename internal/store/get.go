@@ -99,6 +99,8 @@ func (r *receiver) Write(line []byte) (int, error) {
 			return 0, fmt.Errorf("%w: %.40q", errReply, line)
 		}
 		r.size = n
+	case line[0] == '-': // in the server's own words
+		r.err = fmt.Errorf("%.200s", line[1:])
 	default:
 		r.err = fmt.Errorf("%w: %.100q", errReply, line)
 	}
