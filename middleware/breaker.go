@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/larderhq/larder/internal/invalidation"
 	"github.com/sony/gobreaker/v2"
 )
 
@@ -117,7 +118,7 @@ func (r *remote) mark(b *breaker, err error) {
 		r.stats.storeErrors.Add(1)
 		r.failedAt.Store(time.Now().UnixNano())
 		if r.down.Or(b.bit) == 0 {
-			r.log.Warn("larder: store lost, handlers answer until it is back", "calls", b.Name(), "error", err)
+			r.log.Warn("larder: store lost, handlers answer until it is back", "calls", b.Name(), "error", err, invalidation.Cure(err))
 		}
 		b.calm.Store(false)
 	case r.down.Load()&b.bit != 0:

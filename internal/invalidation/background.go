@@ -68,7 +68,7 @@ func (l *Log) relocate() {
 func (l *Log) report(failed int64, err error) {
 	switch {
 	case err != nil && failed == 0:
-		l.config.Logger.Warn("larder: invalidation log out of reach", "key", l.stream.key, "error", err)
+		l.config.Logger.Warn("larder: invalidation log out of reach", "key", l.stream.key, "error", err, Cure(err))
 	case err == nil && failed > 0:
 		l.config.Logger.Info("larder: invalidation log followed again", "key", l.stream.key, "failed_rounds", failed)
 	}
@@ -166,13 +166,21 @@ func (l *Log) listen() {
 func poolSize(client redis.UniversalClient) int {
 	switch c := client.(type) {
 	case *redis.Client:
-		return c.Options().PoolSize
+		return connections(c.Options().PoolSize, c.Options().MaxActiveConns)
 	case *redis.ClusterClient:
-		return c.Options().PoolSize
+		return connections(c.Options().PoolSize, c.Options().MaxActiveConns)
 	case *redis.Ring:
-		return c.Options().PoolSize
+		return connections(c.Options().PoolSize, c.Options().MaxActiveConns)
 	}
 	return 0
+}
+
+// connections is how many a pool of a size may have where another option, which may be 0, bounds it too.
+func connections(size, most int) int {
+	if most > 0 {
+		return min(size, most)
+	}
+	return size
 }
 
 // idle waits for the end of a round, or for a period when none comes to an end.

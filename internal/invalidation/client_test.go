@@ -71,3 +71,15 @@ func TestSlowLog(t *testing.T) {
 		t.Errorf("appended %d times", n)
 	}
 }
+
+// TestPoolSize: what bounds the connections of a client is what counts.
+func TestPoolSize(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ size, most, want int }{{10, 0, 10}, {10, 1, 1}, {1, 10, 1}} {
+		client := redis.NewClient(&redis.Options{PoolSize: tt.size, MaxActiveConns: tt.most})
+		if got := poolSize(client); got != tt.want {
+			t.Errorf("PoolSize %d, MaxActiveConns %d: %d", tt.size, tt.most, got)
+		}
+		_ = client.Close() // it never had a connection
+	}
+}
