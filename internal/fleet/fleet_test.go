@@ -34,7 +34,8 @@ func start(t *testing.T, n int, b backend, proxied []string, servers ...*rediste
 	return f
 }
 
-// checkRights fails the test if the replicas tried what their user may not.
+// checkRights fails the test if the replicas tried what their user may not, but for giving the client's name: a server that knows
+// no such command, as Redis before 7.2, takes no user with the right to it.
 func (f *fleet) checkRights() {
 	for _, s := range f.servers {
 		denied, err := s.Client().ACLLog(context.Background(), 100).Result()
@@ -42,6 +43,9 @@ func (f *fleet) checkRights() {
 			continue // it was killed and not started again
 		}
 		for _, d := range denied {
+			if d.Object == "client|setinfo" {
+				continue
+			}
 			f.t.Errorf("the rights of the user do not allow %s (%s, %d times)", d.Object, d.Reason, d.Count)
 		}
 	}
