@@ -351,3 +351,15 @@ func TestRedisKey(t *testing.T) {
 		seen[got] = true
 	}
 }
+
+// TestRefusalsKeepTheirWords: what a server says of a GET that it refuses is what the log tells.
+func TestRefusalsKeepTheirWords(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	srv.Config("replica-serve-stale-data", "no")
+	must(t, srv.Client().ReplicaOf(t.Context(), "127.0.0.1", "1").Err())
+	s := store.WithTimeout(store.NewRedis(srv.Client()), time.Minute)
+	if _, err := s.Get(t.Context(), "k"); err == nil || !strings.HasPrefix(err.Error(), "store: redis get: MASTERDOWN ") {
+		t.Errorf("got %v", err)
+	}
+}
