@@ -11,8 +11,9 @@ test: needs lint ## Everything that must hold: linters, then all tests under the
 	go test -shuffle=on -timeout=15m -run='^(TestAllocations|TestModel)' ./middleware ./internal/invalidation # distorted or too slow under the race detector
 
 .PHONY: lint
-lint: tools ## Formatting, go vet, staticcheck and the other linters of .golangci.yml, tidiness of go.mod.
+lint: tools ## Formatting, go vet, staticcheck and the other linters of .golangci.yml, tidiness of go.mod, 32 bits.
 	go vet ./...
+	GOARCH=386 go build ./...
 	golangci-lint run ./...
 	@unformatted=$$(gofumpt -l .); test -z "$$unformatted" || { echo "run gofumpt -w on: $$unformatted"; exit 1; }
 	go mod tidy -diff

@@ -39,7 +39,7 @@ func NewMemory[V any](maxBytes int64, size func(key string, v V) int) *Memory[V]
 	return m
 }
 
-func clampWeight(n int) uint32 { return uint32(min(max(n, 1), math.MaxUint32)) }
+func clampWeight(n int) uint32 { return uint32(min(uint64(max(n, 1)), math.MaxUint32)) }
 
 // Load returns the value under key. It allocates nothing and does not keep key, which may alias a buffer that the
 // caller reuses.
