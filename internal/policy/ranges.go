@@ -62,14 +62,14 @@ func parseRangeSpec(spec string, size int64) (r ByteRange, satisfiable, ok bool)
 		return r, false, false
 	}
 	if first == "" {
-		suffix, ok := parsePosition(last)
+		suffix, ok := parseDigits(last)
 		length := min(suffix, size)
 		return ByteRange{Start: size - length, Length: length}, length > 0, ok
 	}
-	start, ok := parsePosition(first)
+	start, ok := parseDigits(first)
 	end := int64(math.MaxInt64)
 	if ok && last != "" {
-		end, ok = parsePosition(last)
+		end, ok = parseDigits(last)
 	}
 	if !ok || end < start {
 		return r, false, false
@@ -78,23 +78,6 @@ func parseRangeSpec(spec string, size int64) (r ByteRange, satisfiable, ok bool)
 		return r, false, true
 	}
 	return ByteRange{Start: start, Length: min(end, size-1) - start + 1}, true, true
-}
-
-// parsePosition reads 1*DIGIT; values too large for an int64 saturate (RFC 9110 §14.1.2).
-func parsePosition(s string) (int64, bool) {
-	var n int64
-	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return 0, false
-		}
-		digit := int64(s[i] - '0')
-		if n > (math.MaxInt64-digit)/10 {
-			n = math.MaxInt64
-			continue
-		}
-		n = n*10 + digit
-	}
-	return n, s != ""
 }
 
 // wasteful reports whether the ranges together are more than the representation, or overlap more than once.

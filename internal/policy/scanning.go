@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -120,17 +121,25 @@ const maxSeconds = 1 << 31
 
 // deltaSeconds parses delta-seconds, 1*DIGIT and nothing else (RFC 9111 §1.2.2); too large values saturate.
 func deltaSeconds(s string) (time.Duration, bool) {
-	if s == "" {
-		return 0, false
-	}
+	n, ok := parseDigits(s)
+	return time.Duration(min(n, maxSeconds)) * time.Second, ok
+}
+
+// parseDigits reads 1*DIGIT; values too large for an int64 saturate.
+func parseDigits(s string) (int64, bool) {
 	var n int64
 	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
+		if !isDigit(s[i]) {
 			return 0, false
 		}
-		n = min(n*10+int64(s[i]-'0'), maxSeconds)
+		digit := int64(s[i] - '0')
+		if n > (math.MaxInt64-digit)/10 {
+			n = math.MaxInt64
+			continue
+		}
+		n = n*10 + digit
 	}
-	return time.Duration(n) * time.Second, true
+	return n, s != ""
 }
 
 // cutToken splits s behind the token it begins with (RFC 9110 §5.6.2).
