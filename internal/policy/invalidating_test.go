@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"testing"
@@ -73,4 +74,23 @@ func TestInvalidationTargets(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzInvalidationTargets holds that no reference leads to another origin, and that what is found is a URI as it stands.
+func FuzzInvalidationTargets(f *testing.F) {
+	for _, reference := range []string{"/a", "../b?c#d", "//x/y", "http:b", "http://H:80/a", "http://u:p@h/a", `\\h`, "/a%2Fb", "/%2e%2e/a"} {
+		f.Add("http://h/x/y?z", reference)
+	}
+	f.Fuzz(func(t *testing.T, target, reference string) {
+		u, err := url.Parse(target)
+		if err != nil {
+			return
+		}
+		for _, found := range InvalidationTargets(u, http.Header{"Location": {reference}}) {
+			again, err := url.Parse(found.String())
+			if err != nil || again.String() != found.String() || !sameOrigin(u, again) || again.User != nil || again.Fragment != "" {
+				t.Errorf("%q from %q is %q, read again %#v, %v", reference, target, found, again, err)
+			}
+		}
+	})
 }
