@@ -16,8 +16,8 @@ func newScan() *scan { return &scan{view: newView()} }
 func (c *core) rescan(q query, r reply, now instant) outcome {
 	s := c.scan
 	if !s.extends(r) {
-		c.attach()
-		return outcome{} // The log changed under the scan; the next round tries again.
+		c.attach() // the log changed under the scan, which begins anew
+		return outcome{again: true}
 	}
 	for _, e := range r.records {
 		s.add(e)

@@ -83,3 +83,28 @@ func TestPoolSize(t *testing.T) {
 		_ = client.Close() // it never had a connection
 	}
 }
+
+// TestLogErasedUnderTheFirstReading: the log is followed when the log says so, whatever happened to it between two replies.
+func TestLogErasedUnderTheFirstReading(t *testing.T) {
+	server := redistest.Start(t)
+	plain, client := server.Client(), server.Client()
+	pipe := plain.Pipeline()
+	for range readCount + 1 {
+		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: logKey, Values: []string{"g", formatGeneration(7)}})
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	erased := false
+	client.AddHook(hook{func(cmd redis.Cmder) {
+		if args := cmd.Args(); strings.HasPrefix(cmd.Name(), "eval") && args[4] != "-" && !erased {
+			erased = true
+			plain.Del(t.Context(), logKey)
+		}
+	}})
+	l := open(t, Config{Client: client, Lease: time.Minute})
+	<-l.settled
+	if _, followed := l.core.tail(); !followed || !erased {
+		t.Errorf("followed %v, erased %v", followed, erased)
+	}
+}

@@ -25,10 +25,9 @@ type reply struct {
 	more    bool // there are more records after these
 }
 
-// outcome says what the follower does next.
+// outcome says what the follower does next. Without again, the log was followed to its tail.
 type outcome struct {
 	again bool // another query is due at once
-	heard bool // the log was followed to its tail
 	reset bool // another log took the place of the followed one: all that was stored is unusable
 }
 
@@ -108,7 +107,7 @@ func (c *core) arrive(q query, r reply, now instant) outcome {
 		heard = now
 	}
 	c.heard.Store(&heard)
-	return outcome{again: r.more, heard: true}
+	return outcome{again: r.more}
 }
 
 // see strikes an id off the acknowledged ones that no read returned.

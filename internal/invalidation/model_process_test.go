@@ -137,15 +137,12 @@ func (p *process) query(round int) {
 			return
 		}
 		done := p.core.apply(q, r, p.clock())
-		switch {
-		case done.again:
+		if done.again {
 			p.query(round)
-		case done.heard:
-			p.provenSince = sent
-			p.repeat(end)
-		default:
-			end()
+			return
 		}
+		p.provenSince = sent
+		p.repeat(end)
 	}, end)
 }
 
