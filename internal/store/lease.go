@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,15 +35,14 @@ func leaseKey(key string) string { return RedisKey(key + "~lease") }
 // Acquire takes the lease on key for ttl, under a token that no other holder has, and reports whether it was free.
 func (r *Redis) Acquire(ctx context.Context, key, token string, ttl time.Duration) (bool, error) {
 	cmd := redis.NewStatusCmd(ctx, "set", leaseKey(key), token, "nx", "px", ttl.Milliseconds())
-	err := r.lanes.do(ctx, len(token), cmd)
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err := r.lanes.do(ctx, len(token), cmd); err != nil {
 		return false, wrapRedis("acquire", err)
 	}
 	return cmd.Val() == "OK", nil
 }
 
-// Contend is Acquire by one who asked before: a lease that the same token holds already is granted again, and the holder of one
-// that is not granted learns from Release that somebody waits.
+// Contend is Acquire for a caller that asked before. A lease that its token holds already is granted again. Where another token holds
+// it, that holder learns from Release that somebody waits.
 func (r *Redis) Contend(ctx context.Context, key, token string, ttl time.Duration) (bool, error) {
 	granted, err := r.evalLease(ctx, contendScript, key, token, ttl.Milliseconds())
 	return granted, wrapRedis("contend", err)
@@ -58,8 +56,7 @@ func (r *Redis) Release(ctx context.Context, key, token string) (awaited bool, e
 
 func (r *Redis) evalLease(ctx context.Context, script, key, token string, args ...any) (bool, error) {
 	cmd := redis.NewIntCmd(ctx, append([]any{"eval", script, 1, leaseKey(key), token}, args...)...)
-	err := r.lanes.do(ctx, len(token), cmd)
-	if err != nil {
+	if err := r.lanes.do(ctx, len(token), cmd); err != nil {
 		return false, err // a call that was given up still writes to its command
 	}
 	return cmd.Val() == 1, nil
