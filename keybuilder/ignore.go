@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// builtin are the types that live as long as a request or the process: they carry an answer's way, not its content.
+// builtin are types of values that live as long as a request or the process. They say how a response is made, not what is in it.
 // The interfaces come last, since matching them takes longest.
 var builtin = []reflect.Type{
 	reflect.TypeFor[*http.Request](),

@@ -108,8 +108,9 @@ func (l *Log) replaced() {
 	l.config.OnReset()
 }
 
-// repeat appends the purges that went wrong. Another error leaves them for the next round. Nobody waits for it, so that it has as long
-// as a read: a log that answers reads but is slower than Timeout would get the same purges in each round, and settle none.
+// repeat appends the purges that went wrong; those that go wrong again are left for the next round. Nobody waits for it, so it may take
+// as long as a read. With Timeout alone, a log that answers reads but is slower than that would get the same purges in each round, and
+// settle none.
 func (l *Log) repeat(ctx context.Context) {
 	if p, ok := l.core.again(); ok {
 		if _, err := l.send(ctx, p, max(l.period(), l.config.Timeout)); err == nil {
@@ -162,7 +163,7 @@ func (l *Log) listen() {
 	}
 }
 
-// poolSize is how many connections a client may have, to one server where it knows several; 0 where it does not say.
+// poolSize is how many connections a client may have (to each server, if it knows several), or 0 for a client of another kind.
 func poolSize(client redis.UniversalClient) int {
 	switch c := client.(type) {
 	case *redis.Client:

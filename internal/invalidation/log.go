@@ -65,7 +65,7 @@ type Log struct {
 	rounds         signal // sent after each round that reached the tail
 	wakes          wakes
 	failures       atomic.Int64  // rounds that failed in a row
-	closing        sync.RWMutex  // held for reading while an append begins
+	closing        sync.RWMutex  // held for reading during an append
 	closed         bool          // guarded by closing
 	finished       chan struct{} // closed when nothing runs any more
 	begun          sync.Once     // the first round
@@ -142,7 +142,7 @@ func (l *Log) append(ctx context.Context, records []Record) (Position, error) {
 	return position, nil
 }
 
-// Await gives the first reading of the log a moment, Timeout at most.
+// Await waits for the end of the first reading of the log, well or not, for Timeout at most.
 func (l *Log) Await(ctx context.Context) {
 	select {
 	case <-l.settled:
@@ -157,8 +157,8 @@ func (l *Log) Await(ctx context.Context) {
 	}
 }
 
-// Wait returns true once the log was followed to p, and false when ctx ends first. A position that is not of the log, or beyond its head,
-// counts as the head at the time of the call.
+// Wait returns true once the log was followed to p, and false when ctx ends, or the log is closed, before that. A position that is not
+// of the log, or beyond its head, counts as the head at the time of the call.
 func (l *Log) Wait(ctx context.Context, p Position) bool {
 	since := at(time.Now())
 	for {

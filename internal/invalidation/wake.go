@@ -6,14 +6,13 @@ import (
 	"time"
 )
 
-// maxWakes is how many wake-ups a process may append in a minute. What the log no longer holds makes stored responses unusable for
-// whoever starts later, so that records which invalidate nothing must not fill it.
+// maxWakes is how many wake-ups a process may append in a minute. The log holds a limited number of records, and a process that starts
+// uses nothing older than the first of them, so records that invalidate nothing must not push others out.
 const maxWakes = 60
 
-// Wake tells all who wait for Next, in any process, to look up. It appends a record that invalidates nothing: a purge without
-// selectors, which is told from others by nothing, so that every rule about positions, acknowledgements and lost records holds for
-// it, and earlier releases, to which it is a purge of nothing, read past it. It is a hint: beyond a rate nothing is appended, and
-// what fails is not repeated.
+// Wake wakes all that wait for Next, in any process. It appends a purge without selectors, which invalidates nothing. Every rule about
+// positions, acknowledgements and lost records holds for it as for any purge, and releases that knew no wake-ups read it as what it
+// is. It is a hint: beyond maxWakes a minute nothing is appended, and what fails is not repeated.
 func (l *Log) Wake(ctx context.Context) error {
 	if l.stream == nil || !l.wakes.admit(time.Now()) {
 		return nil

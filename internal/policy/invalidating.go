@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// SafeMethod reports whether a method is known to be safe (RFC 9110 §9.2.1): by that RFC, or by the definitions of
-// PROPFIND, REPORT, SEARCH and QUERY. All others, unknown ones too, invalidate. Methods are case-sensitive.
+// SafeMethod reports whether a method is known to be safe (RFC 9110 §9.2.1), by that RFC or by the specification of PROPFIND,
+// REPORT, SEARCH or QUERY. All others, unknown ones too, invalidate. Methods are case-sensitive.
 func SafeMethod(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, "PROPFIND", "REPORT", "SEARCH", "QUERY":

@@ -32,8 +32,8 @@ func (t *Terms) Age(now time.Time) time.Duration {
 	return min(t.InitialAge+resident, maxDuration)
 }
 
-// Ahead reports whether the response came at a time that is still to come, by more than clocks that agree are apart. Then one of
-// them is wrong, that of who stored it or ours, and how old it is nobody can tell.
+// Ahead reports whether ResponseTime is later than now by more than clocks that agree are apart. Then our clock is wrong, or that of
+// the process that stored the response, and nobody can tell how old the response is.
 func (t *Terms) Ahead(now time.Time) bool {
 	return t.ResponseTime-now.UnixNano() > int64(clockAgreement)
 }
@@ -93,8 +93,8 @@ func (t *Terms) ServableOnError(now time.Time, d *RequestDirectives) bool {
 }
 
 // Retention is how long a store keeps the response, counted from ResponseTime: what is left of its lifetime, the
-// longest stale window, and an hour more while validation or a client's max-stale can still make use of it. A
-// lifetime that the route gave is for the route's clients, of whom none may send max-stale.
+// longest stale window, and an hour more while validation or a client's max-stale can still make use of it. Under a
+// lifetime that the route gave, a client's max-stale does not count.
 func (t *Terms) Retention(hasValidator bool) time.Duration {
 	kept := max(0, t.Lifetime-t.InitialAge+max(t.WhileRevalidate, t.IfError))
 	if hasValidator || t.Source != Route && t.Lifetime > 0 && !t.MustRevalidate {

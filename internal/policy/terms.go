@@ -8,8 +8,8 @@ import "time"
 type Source uint8
 
 const (
-	// Explicit is a lifetime from the response's own fields (RFC 9111 §4.2.1), or one of the route beside which they tell
-	// clients another.
+	// Explicit is a lifetime from the response's own fields (RFC 9111 §4.2.1), or the route's where those fields tell clients
+	// another one.
 	Explicit Source = iota
 	// Route is a lifetime that the route or the handler gave to the cache alone: For, Negative, Entry(r).TTL.
 	Route

@@ -80,5 +80,5 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header()[name] = values
 	}
 	w.WriteHeader(b.status)
-	_, _ = w.Write([]byte(b.body)) // What is said after a 304 is the cache's business, and it may refuse it.
+	_, _ = w.Write([]byte(b.body)) // The cache may refuse a body, as after a 304.
 }

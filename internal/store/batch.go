@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Bounds of one batch. Redis answers a batch in one go, so a larger one makes its first caller wait for the last, and holds
-// more than the processors' caches do: of 64 KiB values, batches of 1 MiB take a fifth more CPU than those of 256 KiB.
+// Bounds of one batch. Its first caller waits until all of it is answered, and a large one does not fit into the processor's
+// caches: with values of 64 KiB, batches of 1 MiB take a fifth more CPU than batches of 256 KiB.
 const (
 	maxBatchCommands = 64
 	maxBatchBytes    = 256 << 10
@@ -45,7 +45,7 @@ func (b *batch) find(key string) *get {
 	return nil
 }
 
-// addGet adds a GET, an earlier one with another key where there is one left.
+// addGet adds a GET of key. If one from an earlier use of the batch is left, it takes that.
 func (b *batch) addGet(key string, raw, keep bool) *get {
 	if b.used == len(b.gets) {
 		b.gets = append(b.gets, newGet(raw))
@@ -66,7 +66,7 @@ func (b *batch) begin(until time.Time) *deadline {
 	return b.clock
 }
 
-// end is for when that call is over.
+// end stops that context once the call is over.
 func (b *batch) end() {
 	if !b.clock.stop() {
 		b.clock = nil
@@ -94,7 +94,7 @@ func (b *batch) received() (bytes, values int) {
 	return bytes, values
 }
 
-// failure is the first error of commands, but for those that only say that something is not there.
+// failure returns the first error among commands. redis.Nil is none: it only says that a key is absent.
 func failure(cmds []redis.Cmder) error {
 	for _, cmd := range cmds {
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {

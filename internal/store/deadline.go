@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// deadline is a context for one call after another, where context.WithTimeout is six allocations a call. It has neither values nor
-// a parent: a batch is for several callers, and what is left of one by a hook that goes on must not change under it.
+// deadline is a context for one call after another, where context.WithTimeout takes six allocations a call. It has neither values
+// nor a parent: a batch is for several callers, and a hook may hold on to the context when they have left.
 type deadline struct {
 	at    atomic.Int64 // Unix nanoseconds
 	over  chan struct{}

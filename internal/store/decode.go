@@ -28,15 +28,16 @@ func Decode(key string, b []byte) (*Entry, error) {
 	return e, nil
 }
 
-// Room is where Decode puts what most entries have, so that it need not allocate. It belongs to the entry from then on.
+// Room is memory for the fields and texts of an entry of the usual size, so that Decode need not allocate them. It belongs to the
+// entry from then on.
 type Room struct {
 	fields [8]Field
 	texts  [12]string
 	head   [384]byte
 }
 
-// Decode is the function Decode into an entry that is empty. With room, which may be nil, its strings are copied, and only the body
-// aliases b. After an error it holds nothing of use.
+// Decode reads the binary form into e, which must be empty, as the function Decode does. With a room the strings are copied and only
+// the body aliases b; room may be nil. After an error, e holds nothing of use.
 func (e *Entry) Decode(key string, b []byte, room *Room) error {
 	if len(b) < headerLen+checksumLen || string(b[:len(formatMagic)]) != formatMagic {
 		return fmt.Errorf("%w: no header", ErrCorrupt)

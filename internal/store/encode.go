@@ -28,7 +28,7 @@ const (
 
 // Encode returns the binary form of e in a slice of its own and of its size.
 func Encode(e *Entry) []byte {
-	var buffer [512]byte // most heads fit, which is then the only thing that is copied twice
+	var buffer [512]byte // most heads fit; only the head is copied twice
 	head := e.appendHead(buffer[:0])
 	n := uint64(len(head))
 	b := make([]byte, 0, headerLen+uvarintLen(n)+len(head)+len(e.Body)+checksumLen)

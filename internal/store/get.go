@@ -14,7 +14,7 @@ import (
 // maxValue is the longest string that Redis takes.
 const maxValue = 512 << 20
 
-// get is a GET, which is used again with another key: it is four allocations.
+// get is a GET command. It is used again with other keys, as making one takes four allocations.
 type get struct {
 	cmd  redis.Cmder
 	key  *string   // an argument of cmd
@@ -22,8 +22,8 @@ type get struct {
 	into *receiver // nil: cmd is a StringCmd, which brings memory of its own
 }
 
-// newGet returns a GET without a key. A raw one reads into memory that is used again. Its client does not see what kind of
-// reply it is, so that it is of no use to one that has to follow redirections.
+// newGet returns a GET without a key. A raw one reads the value into memory that is used again. The client does not look at its
+// reply, so a client that has to follow redirections cannot use it.
 func newGet(raw bool) *get {
 	g := &get{key: new(string)}
 	if raw {
@@ -35,7 +35,7 @@ func newGet(raw bool) *get {
 	return g
 }
 
-// ask makes g a GET of key, for somebody who is going to keep the value or not.
+// ask makes g a GET of key. keep says that the caller is going to keep the value.
 func (g *get) ask(key string, keep bool) {
 	if g.into != nil {
 		g.into.keep = keep
@@ -44,7 +44,7 @@ func (g *get) ask(key string, keep bool) {
 	*g.key = unsafe.String(unsafe.SliceData(g.text), len(g.text))
 }
 
-// value is what the GET brought, once for each caller.
+// value returns what the GET brought. Each caller calls it once, and releases the value itself.
 func (g *get) value() (Value, error) {
 	if err := g.cmd.Err(); err != nil {
 		return Value{}, err

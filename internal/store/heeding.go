@@ -13,11 +13,12 @@ type executor interface {
 	Pipeline() redis.Pipeliner
 }
 
-// heeding returns client as one that ends its calls with their contexts, so that a caller may wait inside it, or nil: the calls of
-// a cluster or ring also ask other nodes, which no context bounds.
+// heeding returns a client on the same connections whose calls end with their contexts, so that a caller may wait inside them. It
+// returns nil for a cluster or a ring: their calls also ask other nodes, which no context bounds.
 //
-// go-redis by default heeds contexts only while it waits for a connection. A copy of the client that shares its connections does as
-// we say. It lacks the hooks; a Conn, which here never comes to take a connection, has those that the client has now.
+// By default go-redis heeds contexts only while it waits for a connection. A copy of the client, which shares its connections, can be
+// told to heed them always, but it lacks the client's hooks. A Conn has the hooks that the client has now. So commands go to a Conn,
+// and its last hook passes them on to the copy; the Conn never takes a connection itself.
 func heeding(client redis.UniversalClient, limit time.Duration) executor {
 	c, ok := client.(*redis.Client)
 	if !ok {
@@ -36,9 +37,9 @@ func heeding(client redis.UniversalClient, limit time.Duration) executor {
 	return hooks
 }
 
-// prompt reports whether a call on a client that heeds contexts returns when its context ends. The user's own functions, which it calls
-// on the caller's goroutine to make a connection ready or to admit the call, may not: a CredentialsProvider that asks a service for a
-// token does not even get the context.
+// prompt reports whether a call on a client that heeds contexts always returns when its context ends. The client calls functions of
+// the user's on the caller's goroutine, to make a connection ready or to admit the call. These may take longer: a CredentialsProvider
+// that asks a service for a token does not even get the context.
 func prompt(client redis.UniversalClient) bool {
 	c, ok := client.(*redis.Client)
 	if !ok {

@@ -15,8 +15,8 @@ import (
 // errPanicked marks what a panic left behind: the client may still hold its commands.
 var errPanicked = errors.New("client panicked")
 
-// lane sends b and then whatever was queued meanwhile. Where that is little, those whom b answered go first: before they
-// are done, more will wait.
+// lane sends b and then whatever was queued meanwhile. If that is little, the callers that b answered run first, so that more
+// commands have come by then.
 func (l *lanes) lane(b *batch) {
 	for b != nil {
 		l.fly(b, b.sentAt.Add(l.hang))
@@ -47,13 +47,14 @@ func (l *lanes) lead(ctx context.Context, b *batch) {
 	}
 }
 
-// fly has the client execute b, until then at the longest if it is one that heeds contexts.
+// fly has the client execute b. A client that heeds contexts returns when until has come.
 func (l *lanes) fly(b *batch, until time.Time) {
 	b.err = l.send(b.begin(until), b)
 	b.end()
 }
 
-// ended returns the context's error where that is behind a failure, which the client may put as a network error.
+// ended returns the context's error where the end of the context is what made a command fail with err. The client may report that
+// as a network error.
 func ended(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

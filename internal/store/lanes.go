@@ -20,14 +20,14 @@ const (
 	hangsAfter = time.Second          // where no limit says how long a batch may take
 )
 
-// lanes send commands to Redis in batches. Whoever comes while one is under way joins the last batch not yet sent, so that
-// nobody reads what is older than its own call, and one write and one read of the socket serve all of them: of a served
-// request, the client's system calls are what costs. With 64 clients, one lane makes batches of 20, two make batches of
-// 7, and Redis takes half the time; the others are for when it is far away, or hangs.
+// lanes send commands to Redis in batches. A command that comes while a batch is under way joins the last batch not yet sent. So
+// nobody reads what is older than its own call, and one write and one read of the socket serve all commands of a batch; system calls
+// are what a hit from Redis costs most. Fewer lanes make larger batches: of 64 clients, one lane sends 20 commands at a time and two
+// send 7, which takes Redis twice as long. More than one is for a Redis that is far away, or hangs.
 type lanes struct {
 	client executor
 	prompt bool          // client returns when its context ends
-	raw    bool          // client needs to see no reply
+	raw    bool          // the client need not look at the reply to a GET
 	limit  time.Duration // how long a call may take; 0: as long as its context says
 	hang   time.Duration // a batch that takes longer loses its lane
 	timers sync.Pool     // of *time.Timer, stopped; here, not global, for the sake of testing/synctest
@@ -52,7 +52,7 @@ func newLanes(client redis.UniversalClient, limit time.Duration) *lanes {
 	return l
 }
 
-// get returns the value under key, or redis.Nil, to one who is going to keep it or not.
+// get returns the value under key, or redis.Nil. keep says that the caller is going to keep the value.
 func (l *lanes) get(ctx context.Context, key string, keep bool) (Value, error) {
 	if err := ctx.Err(); err != nil {
 		return Value{}, err
@@ -149,9 +149,9 @@ func (l *lanes) forget() {
 	l.queue = slices.DeleteFunc(l.queue, func(b *batch) bool { return b.refs.Load() == 1 })
 }
 
-// dispatch sees to it that b, to which a caller has just added, is sent, and releases the lock. Where a lane is free
-// and the client returns in time, the caller is to send b itself: a hand-off to another goroutine doubles what a lone
-// request waits.
+// dispatch sees to it that b, to which a caller has just added a command, is sent, and releases the lock. It returns true where the
+// caller is to send b itself, which needs a free lane and a client that returns in time: a hand-off to another goroutine doubles
+// what a lone request waits.
 func (l *lanes) dispatch(b *batch) (lead bool) {
 	defer l.mu.Unlock()
 	first := l.launch()

@@ -19,13 +19,14 @@ type Bytes interface {
 
 // Redis keeps values as Redis strings, one key each, with Redis's own expiry. Its methods may be called concurrently.
 //
-// Every call returns when its context ends or, with WithTimeout, when the limit is over, also while the server is silent:
-// go-redis ignores contexts there by default. With WithTimeout, a plain client needs no goroutine for a lone Get, which
-// takes that from 34 µs to 14 µs (a raw one: 13 µs); such a Get heeds its deadline, but not that its context is cancelled
-// before. In other clients a call that was given up may still go on.
+// Every call returns when its context ends or, with WithTimeout, when the limit is over. That holds while the server is silent, too,
+// where go-redis ignores contexts by default. A call that was given up may go on inside the client.
 //
-// The client's hooks see the commands, without the caller's context as a command may be for several callers. With
-// WithTimeout that is the hooks which the client has by then, and a hook should return when its context ends.
+// With WithTimeout and a plain client, a lone Get runs on its caller's goroutine, which takes 14 µs instead of 34 (a raw GET: 13).
+// Such a Get heeds its deadline, but not a cancellation before that.
+//
+// The client's hooks see the commands, though not the callers' contexts, as a command may be for several callers. With WithTimeout
+// these are the hooks that the client has by then, and a hook should return when its context ends.
 type Redis struct {
 	client redis.UniversalClient
 	lanes  *lanes
@@ -43,7 +44,8 @@ func (r *Redis) Get(ctx context.Context, key string) ([]byte, error) {
 	return v.Own(), err
 }
 
-// Read is Get for who can tell when the value is no longer needed. The memory of key may be used again afterwards.
+// Read is Get for a caller that knows when it no longer needs the value, and then releases it. The memory of key may be used again
+// once Read has returned.
 func (r *Redis) Read(ctx context.Context, key string) (Value, error) { return r.read(ctx, key, false) }
 
 func (r *Redis) read(ctx context.Context, key string, keep bool) (Value, error) {

@@ -13,8 +13,8 @@ const (
 	digestLength = 16  // 128 bits: a collision is a miss anyway, as the entry carries the whole key
 )
 
-// RedisKey is the key that Redis knows a store's key by: the same text, or of one longer than 512 bytes the beginning,
-// cut between characters, with "~" and a digest of the whole.
+// RedisKey returns the key in Redis for a store's key. Up to 512 bytes it is the same text. A longer one is cut between two
+// characters, and "~" and a digest of the whole follow.
 func RedisKey(key string) string {
 	if len(key) <= maxRedisKey {
 		return key

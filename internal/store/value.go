@@ -13,8 +13,8 @@ const (
 	maxBuffer = 21
 )
 
-// buffers are free. A handler that answers with 64 KiB from Redis spends half of its time on making and collecting memory
-// for them: it is not system calls that large values cost.
+// buffers holds those that are free, by class. Without it, answering with 64 KiB from Redis is half allocation and garbage
+// collection.
 var buffers [maxBuffer - minBuffer + 1]sync.Pool
 
 // Value is what was under a key. Others may hold the same bytes, so that nobody may change them.
@@ -23,15 +23,16 @@ type Value struct {
 	buf   *buffer // nil: the garbage collector takes care of the bytes
 }
 
-// Release lets the memory be used again. It is optional: who keeps the bytes or anything that points into them, or cannot tell
-// whether somebody still reads them, as after a failed write, does not call it. Nobody may call it twice.
+// Release lets the memory be used again. It may be left out, and must be where the bytes, or anything that points into them, are kept,
+// or where somebody may still read them, as after a failed write. Nobody may call it twice.
 func (v Value) Release() {
 	if v.buf != nil {
 		v.buf.release()
 	}
 }
 
-// Share gives what was made of the bytes, and may point into them, to those who hold them as well. It goes with them.
+// Share gives x, which was made of the bytes and may point into them, to all that hold the same bytes. The first x stays; it lasts as
+// long as they do.
 func (v Value) Share(x any) {
 	if v.buf != nil {
 		v.buf.shared.CompareAndSwap(nil, x)
