@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,13 +68,13 @@ const (
 )
 
 func (o Options) withDefaults() Options {
-	o.Prefix = or(o.Prefix, defaultPrefix)
-	o.Header = or(o.Header, defaultHeader)
-	o.MemoryBytes = or(o.MemoryBytes, defaultMemoryBytes)
-	o.MaxBodyBytes = or(o.MaxBodyBytes, defaultMaxBodyBytes)
-	o.StoreTimeout = or(o.StoreTimeout, defaultStoreTimeout)
-	o.FillTimeout = or(o.FillTimeout, defaultFillTimeout)
-	o.Lease = or(o.Lease, defaultLease)
+	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
+	o.Header = cmp.Or(o.Header, defaultHeader)
+	o.MemoryBytes = cmp.Or(o.MemoryBytes, defaultMemoryBytes)
+	o.MaxBodyBytes = cmp.Or(o.MaxBodyBytes, defaultMaxBodyBytes)
+	o.StoreTimeout = cmp.Or(o.StoreTimeout, defaultStoreTimeout)
+	o.FillTimeout = cmp.Or(o.FillTimeout, defaultFillTimeout)
+	o.Lease = cmp.Or(o.Lease, defaultLease)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -87,14 +88,6 @@ func (o Options) withDefaults() Options {
 	o.Targets = targets
 	o.Header = http.CanonicalHeaderKey(o.Header)
 	return o
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // ownFields are set or evaluated by the cache and have a meaning of their own.

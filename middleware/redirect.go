@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,7 +26,7 @@ func (rt *route) leadsBack(r *http.Request, status int, location string) bool {
 	to, err := from.Parse(location)
 	return err == nil && to.String() != from.String() &&
 		(rt.anyHost || strings.EqualFold(named(to), named(from))) &&
-		or(to.EscapedPath(), "/") == or(from.EscapedPath(), "/") &&
+		cmp.Or(to.EscapedPath(), "/") == cmp.Or(from.EscapedPath(), "/") &&
 		rt.queryKey(to.RawQuery) == rt.queryKey(from.RawQuery)
 }
 

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"time"
@@ -70,7 +71,7 @@ func compile(ttl time.Duration, fromHeaders bool, list []Rule) rules {
 	if len(r.cookies) > 0 {
 		r.vary = append(r.vary, "Cookie")
 	}
-	r.budget = or(r.budget, defaultBudget)
+	r.budget = cmp.Or(r.budget, defaultBudget)
 	switch {
 	case r.public && r.user != nil:
 		panic("larder: Public and PerUser exclude each other: an answer is for everybody or for one user")

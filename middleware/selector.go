@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -134,5 +135,5 @@ func (c *Cache) append(ctx context.Context, soft bool, what []Selector) error {
 	}
 	c.stats.invalidations.Add(int64(len(records)))
 	_, err := c.log.Append(ctx, records...)
-	return or(err, void)
+	return cmp.Or(err, void)
 }

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -96,7 +97,7 @@ func (x *exchange) fill(s *response, fwd string) {
 			fwd = fwdRequest // it is the request that asks for more
 		}
 	} else {
-		s, fwd = nil, or(fwd, fwdURIMiss)
+		s, fwd = nil, cmp.Or(fwd, fwdURIMiss)
 	}
 	switch {
 	case x.onlyCached:

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -83,7 +84,7 @@ func (u *run) changed() []invalidation.Selector {
 	}
 	add(originalPath(u.r))
 	for _, pointed := range policy.InvalidationTargets(target, u.rec.header) {
-		add(or(pointed.EscapedPath(), "/"))
+		add(cmp.Or(pointed.EscapedPath(), "/"))
 	}
 	for _, template := range u.rt.writeTags {
 		list = append(list, Tag(u.rt.expand(template, u.r)).selector())
