@@ -37,7 +37,7 @@ func (r *fieldRoom) rest(n int) []store.Field {
 func (r *fieldRoom) list(values ...string) []string {
 	start := len(r.used)
 	r.used = append(r.used, values...)
-	return r.used[start:len(r.used):len(r.used)]
+	return slices.Clip(r.used[start:])
 }
 
 func snapshot(h http.Header) []store.Field { return new(fieldRoom).snapshot(h) }
@@ -119,7 +119,7 @@ func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field,
 	case len(f.Values) < n || !slices.Equal(before, f.Values[:n]):
 		return f, true
 	case len(f.Values) > n:
-		f.Values, f.Append = f.Values[n:len(f.Values):len(f.Values)], true
+		f.Values, f.Append = slices.Clip(f.Values[n:]), true
 		return f, true
 	case n > 0 && len(after) > 0 && &before[0] != &after[0]:
 		return f, true // set anew, to the same

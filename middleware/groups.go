@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/larderhq/larder/internal/invalidation"
 	"github.com/larderhq/larder/internal/policy"
@@ -35,6 +36,6 @@ func originOf(r *http.Request) string { return withoutImpliedPort(string(appendH
 // announce appends tags to the groups that a response already belongs to.
 func announce(h http.Header, tags []string) {
 	if value := policy.FormatGroups(tags); value != "" {
-		h["Cache-Groups"] = append(h["Cache-Groups"][:len(h["Cache-Groups"]):len(h["Cache-Groups"])], value)
+		h["Cache-Groups"] = append(slices.Clip(h["Cache-Groups"]), value)
 	}
 }

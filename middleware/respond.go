@@ -83,7 +83,7 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 	}
 	if !empty {
 		if there := h["Cache-Status"]; len(there) > 0 {
-			status = append(there[:len(there):len(there)], status...)
+			status = append(slices.Clip(there), status...)
 		}
 	}
 	h["Cache-Status"] = status
@@ -110,7 +110,7 @@ func (x *exchange) missed(s *response, how reply) []string {
 	if how.filled { // what an origin or another cache behind us has said is in place
 		return how.status.list()
 	}
-	return append(s.upstream[:len(s.upstream):len(s.upstream)], how.status.list()...)
+	return append(slices.Clip(s.upstream), how.status.list()...)
 }
 
 // keepPrivate is for a response beside which an outer middleware gives this client a cookie: where the freshness is ours to say, no
@@ -153,7 +153,7 @@ func set(h http.Header, name string, values []string, empty bool) {
 func put(h http.Header, f *store.Field, empty bool) {
 	if f.Append && !empty {
 		if there := h[f.Name]; len(there) > 0 {
-			h[f.Name] = append(there[:len(there):len(there)], f.Values...)
+			h[f.Name] = append(slices.Clip(there), f.Values...)
 			return
 		}
 	}

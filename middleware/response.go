@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -147,7 +148,7 @@ func (s *response) render(rt *route, second, age, lifetime int64) *face {
 		f.status = cacheStatus{ttl: remaining, key: s.Key}.list()
 	}
 	if len(s.upstream) > 0 {
-		f.status = append(s.upstream[:len(s.upstream):len(s.upstream)], f.status...)
+		f.status = append(slices.Clip(s.upstream), f.status...)
 	}
 	if rt.speaksAsOrigin(s) {
 		rt.speakAsOrigin(f, s, max(remaining, 0))

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/larderhq/larder/internal/policy"
@@ -97,7 +98,7 @@ func (s cacheStatus) list() []string {
 
 // addTo appends the member to what an origin or another cache behind us has said.
 func (s cacheStatus) addTo(h http.Header) {
-	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], s.String())
+	h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), s.String())
 }
 
 // status is what Cache-Status says of a run; the key is the primary one, as which variant the response becomes shows when it is stored.
