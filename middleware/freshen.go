@@ -12,13 +12,8 @@ import (
 
 // validators returns the validators that the handler gave. A tag that we made of the body is none: the handler does not know it.
 func (s *response) validators() (tag, lastModified string) {
-	for i := range s.fields {
-		if s.fields[i].Name == "Etag" {
-			tag = first(s.fields[i].Values)
-		}
-	}
-	if tag == etag.Weak(s.Body) {
-		tag = ""
+	if s.tagText != etag.Weak(s.Body) {
+		tag = s.tagText
 	}
 	return tag, s.lastModified
 }

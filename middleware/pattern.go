@@ -3,7 +3,6 @@ package middleware
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -38,9 +37,7 @@ func parsePattern(text string) *pattern {
 		}
 	}
 	p.literals = append(p.literals, path[start:])
-	unique := slices.Clone(p.wildcards)
-	slices.Sort(unique)
-	p.usable = path != "" && len(slices.Compact(unique)) == len(p.wildcards)
+	p.usable = path != "" && len(uniqueSorted(p.wildcards)) == len(p.wildcards)
 	return p
 }
 

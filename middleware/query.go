@@ -59,9 +59,6 @@ func (r *rules) selects(p pair) bool {
 
 // appendQuery appends the selected parameters sorted by name; equal names keep their order, as it may mean something.
 func (r *rules) appendQuery(dst []byte, query string) []byte {
-	if query == "" {
-		return dst
-	}
 	var array [16]pair
 	list := pairs(query, array[:0])
 	slices.SortStableFunc(list, func(a, b pair) int { return strings.Compare(a.name, b.name) })
