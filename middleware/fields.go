@@ -109,11 +109,11 @@ func apart(h http.Header) http.Header {
 
 // own returns which part of a field the handler set itself: nothing, what it added, or all of it.
 func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field, found bool) {
-	i := slices.IndexFunc(outer, func(o store.Field) bool { return o.Name == f.Name })
-	if i < 0 {
+	theirs := fieldIn(outer, f.Name)
+	if theirs == nil {
 		return f, true
 	}
-	before, after := outer[i].Values, now[f.Name]
+	before, after := theirs.Values, now[f.Name]
 	n := len(before)
 	switch {
 	case len(f.Values) < n || !slices.Equal(before, f.Values[:n]):
@@ -177,6 +177,14 @@ func setField(fields []store.Field, name string, values []string) []store.Field 
 	return append(fields, store.Field{Name: name, Values: values})
 }
 
-func hasField(fields []store.Field, name string) bool {
-	return slices.ContainsFunc(fields, func(f store.Field) bool { return f.Name == name })
+func hasField(fields []store.Field, name string) bool { return fieldIn(fields, name) != nil }
+
+// fieldIn returns the field of a name, or nil. It is a part of fields.
+func fieldIn(fields []store.Field, name string) *store.Field {
+	for i := range fields {
+		if fields[i].Name == name {
+			return &fields[i]
+		}
+	}
+	return nil
 }

@@ -73,8 +73,8 @@ func sorted(h http.Header, before []store.Field) []store.Field {
 	fields := make([]store.Field, 0, len(h)+1)
 	for name, values := range h {
 		f := store.Field{Name: name, Values: values}
-		if i := slices.IndexFunc(before, func(b store.Field) bool { return b.Name == name }); i >= 0 {
-			f.Append = before[i].Append
+		if old := fieldIn(before, name); old != nil {
+			f.Append = old.Append
 		}
 		fields = append(fields, f)
 	}

@@ -12,17 +12,16 @@ import (
 // groupSelectors select an entry by the cache groups of its response (RFC 9875 §2), which belong to its origin, and by the
 // same names as tags.
 func (rt *route) groupSelectors(list []invalidation.Selector, r *http.Request, e *store.Entry) []invalidation.Selector {
-	for i := range e.Fields {
-		if e.Fields[i].Name != "Cache-Groups" {
-			continue
-		}
-		from := anyHost
-		if !rt.anyHost {
-			from = originOf(r)
-		}
-		for _, group := range policy.ParseGroups(e.Fields[i].Values) {
-			list = append(list, invalidation.Select(invalidation.Tag, group), invalidation.Select(invalidation.Tag, originGroup(from, group)))
-		}
+	f := fieldIn(e.Fields, "Cache-Groups")
+	if f == nil {
+		return list
+	}
+	from := anyHost
+	if !rt.anyHost {
+		from = originOf(r)
+	}
+	for _, group := range policy.ParseGroups(f.Values) {
+		list = append(list, invalidation.Select(invalidation.Tag, group), invalidation.Select(invalidation.Tag, originGroup(from, group)))
 	}
 	return list
 }

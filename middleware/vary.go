@@ -39,10 +39,8 @@ func (rt *route) heeds(name string) bool {
 
 // varyNames are the fields that Vary names; all where it says "*".
 func varyNames(fields []store.Field) (names []string, all bool) {
-	for i := range fields {
-		if fields[i].Name == "Vary" {
-			return policy.VaryNames(fields[i].Values)
-		}
+	if f := fieldIn(fields, "Vary"); f != nil {
+		return policy.VaryNames(f.Values)
 	}
 	return nil, false
 }
