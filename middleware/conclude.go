@@ -135,13 +135,13 @@ func (u *run) target() string {
 // fields are those that are stored, with what a response needs to be served well and the handler has not said.
 func (u *run) fields() []store.Field {
 	rec := &u.rec
-	fields := setField(rec.storable(), "Date", dates.at(u.responded.Unix()))
+	fields := supply(rec.storable(), "Date", dates.at(u.responded.Unix()))
 	if rec.status == http.StatusOK && !hasField(fields, "Etag") {
-		fields, u.tagged = setField(fields, "Etag", rec.room.list(etag.Weak(rec.body))), true
+		fields, u.tagged = supply(fields, "Etag", rec.room.list(etag.Weak(rec.body))), true
 	}
 	coded := hasField(rec.fields, "Content-Encoding") && len(rec.own()["Content-Encoding"]) > 0 // and not by an outer middleware, on the way out
 	if len(rec.body) > 0 && !hasField(rec.fields, "Content-Type") && !coded {
-		fields = setField(fields, "Content-Type", rec.room.list(http.DetectContentType(rec.body)))
+		fields = supply(fields, "Content-Type", rec.room.list(http.DetectContentType(rec.body)))
 	}
 	slices.SortFunc(fields, byName)
 	return fields

@@ -170,11 +170,16 @@ func header(fields []store.Field) http.Header {
 	return h
 }
 
-func setField(fields []store.Field, name string, values []string) []store.Field {
-	if hasField(fields, name) {
-		return fields
+// supply adds a field where there is none, or where it is stored without values to delete that of an outer middleware.
+func supply(fields []store.Field, name string, values []string) []store.Field {
+	f := fieldIn(fields, name)
+	switch {
+	case f == nil:
+		return append(fields, store.Field{Name: name, Values: values})
+	case f.Values == nil:
+		f.Values = values
 	}
-	return append(fields, store.Field{Name: name, Values: values})
+	return fields
 }
 
 func hasField(fields []store.Field, name string) bool { return fieldIn(fields, name) != nil }

@@ -54,7 +54,7 @@ func (u *run) update(update http.Header) {
 	e.Tags = u.tags(append(tags, u.stale.Tags...))
 	e.Terms = u.terms
 	if why == "" {
-		e.Fields = setField(e.Fields, "Date", dates.at(u.responded.Unix()))
+		e.Fields = supply(e.Fields, "Date", dates.at(u.responded.Unix()))
 		if u.store(&e) {
 			return
 		}

@@ -329,6 +329,18 @@ func TestFieldsOfOuterMiddlewares(t *testing.T) {
 	}
 }
 
+// TestContentTypeThatWasDeleted: a handler that takes back what an outer middleware says of the content has net/http look at the body.
+func TestContentTypeThatWasDeleted(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Del("Content-Type")
+		write(w, "<html>hello</html>")
+	})
+	h := outside(openCache(t, larder.Options{}).OneHour()(page), func(h http.Header) { h.Set("Content-Type", "application/json") })
+	for _, outcome := range []string{"Miss", "Hit"} {
+		expectFields(t, ask(t, h, "/"), "Content-Type: text/html; charset=utf-8", "X-Cache: "+outcome)
+	}
+}
+
 // TestFieldsOfOuterMiddlewaresGoToNobodyElse, whichever way the handler's response took to its client.
 func TestFieldsOfOuterMiddlewaresGoToNobodyElse(t *testing.T) {
 	for _, tt := range []struct {
