@@ -91,6 +91,23 @@ func TestPrivateOverTargetedFields(t *testing.T) {
 	}
 }
 
+// TestRefusedRangeIsKeptByNobody: no shared cache downstream is told that it may keep a 416, whichever targeted field the handler says it in.
+func TestRefusedRangeIsKeptByNobody(t *testing.T) {
+	targets := []string{"Cache-Control", "CDN-Cache-Control", "Surrogate-Control", "X-Edge"}
+	h := newTestCache(t, Options{Targets: targets[1:]}).For(time.Hour)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, name := range targets {
+			w.Header().Set(name, "max-age=60")
+		}
+		_, _ = io.WriteString(w, "hello")
+	}))
+	for range 2 {
+		w := get(t, h, "/", "Range", "bytes=9-")
+		for _, name := range targets {
+			expect(t, w, http.StatusRequestedRangeNotSatisfiable, "", name, "")
+		}
+	}
+}
+
 // TestHEADOfATaggedRoute: what a HEAD freshens is tagged anew, with the path values of its own request.
 func TestHEADOfATaggedRoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,12 +3,10 @@ package middleware
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
 	"strconv"
-	"strings"
 
 	"github.com/larderhq/larder/internal/policy"
 )
@@ -24,7 +22,10 @@ func (x *exchange) part(s *response) (status int, body []byte) {
 	ranges, outcome := policy.ParseRange(lines[0], int64(len(s.Body)))
 	switch {
 	case outcome == policy.Unsatisfiable:
-		maps.DeleteFunc(h, func(name string, _ []string) bool { return saysMore(name) })
+		x.rt.c.untarget(h) // nobody should keep the refusal, least of all a CDN, or take it for the representation
+		for _, name := range [...]string{"Cache-Control", "Content-Encoding", "Content-Type", "Etag", "Expires", "Last-Modified"} {
+			delete(h, name)
+		}
 		h.Set("Content-Range", "bytes */"+strconv.Itoa(len(s.Body)))
 		h.Set("Content-Length", "0")
 		return http.StatusRequestedRangeNotSatisfiable, nil
@@ -38,16 +39,6 @@ func (x *exchange) part(s *response) (status int, body []byte) {
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	return http.StatusPartialContent, body
-}
-
-// saysMore reports whether a field has no place in a 416: nobody should keep the refusal, least of all a CDN that targeted fields
-// (RFC 9213) tell to, or take it for the representation.
-func saysMore(name string) bool {
-	switch name {
-	case "Content-Encoding", "Content-Type", "Etag", "Expires", "Last-Modified", "Surrogate-Control":
-		return true
-	}
-	return strings.HasSuffix(name, "Cache-Control")
 }
 
 func whole(h http.Header, s *response) (int, []byte) {

@@ -129,8 +129,8 @@ func (rt *route) keepPrivate(h http.Header, s *response) {
 	rt.c.untarget(h)
 }
 
-// untarget removes from a private response what tells shared caches downstream that they may keep it, over its Cache-Control
-// (RFC 9213): the fields that we obey, and those of others, which have such names.
+// untarget removes what tells shared caches downstream, over the head of Cache-Control, that they may keep a response (RFC 9213): the
+// fields that we obey, and those that other caches do, by the names which such fields have.
 func (c *Cache) untarget(h http.Header) {
 	for name := range h {
 		if name == "Surrogate-Control" || strings.HasSuffix(name, "-Cache-Control") || slices.Contains(c.opt.Targets, name) {
