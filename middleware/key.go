@@ -112,15 +112,11 @@ func appendHostName(dst []byte, host string) []byte {
 // oddScheme returns the scheme of the target URI where the host does not say it: it is another one than the connection's, in
 // absolute-form or by the word of an outer middleware, or the host is left out, and TLS with it.
 func (rt *route) oddScheme(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
 	switch {
-	case r.URL.Scheme != "" && r.URL.Scheme != scheme:
+	case r.URL.Scheme != "" && r.URL.Scheme != connectionScheme(r):
 		return r.URL.Scheme
 	case rt.anyHost && r.TLS != nil:
-		return scheme
+		return "https"
 	}
 	return ""
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // leadsBack reports whether a redirect leads to another URI with the request's own key: from http to https behind a proxy that ends
@@ -14,28 +13,29 @@ func (rt *route) leadsBack(r *http.Request, status int, location string) bool {
 	if status < 300 || status > 399 || location == "" {
 		return false
 	}
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
-	}
-	from, err := url.Parse(scheme + r.Host + originalPath(r))
-	if err != nil {
-		return false
-	}
+	from := targetURL(r)
 	from.RawQuery, from.ForceQuery = r.URL.RawQuery, r.URL.ForceQuery
 	to, err := from.Parse(location)
 	return err == nil && to.String() != from.String() &&
-		(rt.anyHost || strings.EqualFold(named(to), named(from))) &&
+		(rt.anyHost || canonicalHost(to.Host) == canonicalHost(from.Host)) &&
 		cmp.Or(to.EscapedPath(), "/") == cmp.Or(from.EscapedPath(), "/") &&
 		rt.queryKey(to.RawQuery) == rt.queryKey(from.RawQuery)
 }
 
-// named is a host as clients name it: without the port that its scheme implies.
-func named(u *url.URL) string {
-	if u.Scheme == "https" {
-		return strings.TrimSuffix(u.Host, ":443")
+// targetURL is the target URI by the scheme of its connection (RFC 9110 §7.1), without the query.
+func targetURL(r *http.Request) *url.URL {
+	u := url.URL{Scheme: connectionScheme(r), Host: r.Host}
+	if parsed, err := url.ParseRequestURI(originalPath(r)); err == nil {
+		u.Path, u.RawPath = parsed.Path, parsed.RawPath
 	}
-	return strings.TrimSuffix(u.Host, ":80")
+	return &u
+}
+
+func connectionScheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // queryKey is what a key holds of a query.

@@ -16,6 +16,8 @@ func TestRedirectsToThemselves(t *testing.T) {
 	}{
 		"to https behind a proxy":  {nil, "http://shop.example/a?b=1", "https://shop.example/a?b=1", false},
 		"to the port of https":     {nil, "http://shop.example/a", "https://shop.example:443/a", false},
+		"from the port of https":   {nil, "http://shop.example:443/a", "https://shop.example/a", false}, // as a proxy that ends TLS may pass it on
+		"to another port":          {nil, "http://shop.example/a", "http://shop.example:8080/a", true},
 		"to a sorted query":        {nil, "http://shop.example/a?b=1&a=2", "/a?a=2&b=1", false},
 		"to an unescaped query":    {nil, "http://shop.example/a?b=%61", "?b=a", false},
 		"to no empty query":        {nil, "http://shop.example/a?", "/a", false},

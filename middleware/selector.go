@@ -33,7 +33,7 @@ func Path(path string) Selector {
 	}
 	path = rest
 	if i := strings.IndexByte(path, '/'); i >= 0 {
-		path = withoutImpliedPort(string(appendHostName(nil, path[:i]))) + unescapedPath(path[i:]) // as entries have it
+		path = canonicalHost(path[:i]) + unescapedPath(path[i:]) // as entries have it
 	}
 	return Selector{invalidation.Path, path}
 }
@@ -47,6 +47,9 @@ func unescapedPath(path string) string {
 	}
 	return path
 }
+
+// canonicalHost is a host as keys have it, but for the port that http or https implies.
+func canonicalHost(host string) string { return withoutImpliedPort(string(appendHostName(nil, host))) }
 
 // withoutImpliedPort takes off a port that a host, as keys have it, is the same without (RFC 9110 §4.2.3); one that is empty ends in an
 // escaped colon. Keys keep it, as a response may show it; a purge, which is to reach all that has an equivalent URI, does not ask for

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/larderhq/larder/internal/invalidation"
@@ -79,6 +78,9 @@ func (u *run) invalidate() {
 func (u *run) changed() []invalidation.Selector {
 	var list []invalidation.Selector
 	target := targetURL(u.r)
+	if u.r.Header.Get("X-Forwarded-Proto") == "https" { // forged, it purges no more than what the write points to
+		target.Scheme = "https"
+	}
 	add := func(path string) {
 		list = append(list, Path(u.r.Host+path).selector(), Path(anyHost+path).selector())
 	}
@@ -107,19 +109,6 @@ func (c *Cache) purge(ctx context.Context, selectors []invalidation.Selector) er
 	}
 	_, err := c.log.Append(ctx, records...)
 	return err
-}
-
-// targetURL is the target URI as the client named it (RFC 9110 §7.1). That a proxy before us has ended TLS is taken on its word:
-// at worst, what a client forges purges what its write points to.
-func targetURL(r *http.Request) *url.URL {
-	u := url.URL{Scheme: "http", Host: r.Host}
-	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
-		u.Scheme = "https"
-	}
-	if parsed, err := url.ParseRequestURI(originalPath(r)); err == nil {
-		u.Path, u.RawPath = parsed.Path, parsed.RawPath
-	}
-	return &u
 }
 
 // forwardHead lets the handler answer a HEAD that the store cannot. Its answer tells whether what is stored is still the
