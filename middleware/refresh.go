@@ -35,14 +35,17 @@ func (x *exchange) refresh(s *response, outer http.Header) {
 	if x.r.Method == http.MethodHead || x.masked() || c.backoffs.recent(s.Key, x.arrived) { // what answers a HEAD has no content to store
 		return
 	}
-	if c.refreshing.Add(1) > maxRefreshes {
+	if c.refreshing.Add(1) > maxRefreshes || !x.beginRefresh(s, outer) {
 		c.refreshing.Add(-1)
-		return
 	}
+}
+
+// beginRefresh reports false where no run has begun that ends the refresh: another one is under way, or the client has gone.
+func (x *exchange) beginRefresh(s *response, outer http.Header) bool {
+	c := x.rt.c
 	f, leads := c.flights.join(alias(x.flightKey()), x.arrived, func(*flight) bool { return true })
 	if !leads {
-		c.refreshing.Add(-1)
-		return
+		return false
 	}
 	u := x.newRun(f, s, fwdStale)
 	u.purpose, u.asked = toRefresh, nil
@@ -50,13 +53,13 @@ func (x *exchange) refresh(s *response, outer http.Header) {
 	u.r = x.rt.lasting(x.rt.impersonal(x.r, u.variesBy())) // but outer middlewares may have told the handler who asks: u.guarded stays
 	u.said.masked = len(u.r.Header["Authorization"]) < len(x.r.Header["Authorization"]) || len(u.r.Header["Cookie"]) < len(x.r.Header["Cookie"])
 	if !u.prepare(true) {
-		c.refreshing.Add(-1)
-		return
+		return false
 	}
 	c.goBackground(func() {
 		defer c.refreshing.Add(-1)
 		u.runAlone(s)
 	})
+	return true
 }
 
 // runAlone runs a refresh, unless another replica of the fleet does or has.
