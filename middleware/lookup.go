@@ -31,9 +31,13 @@ func (x *exchange) find() (s *response, v policy.Verdict, fwd string) {
 	return s, v, fwd
 }
 
-func (x *exchange) inMemory() (s *response, fwd string) {
+// inMemory looks into the memory tier, and recall also among what is on its way to the remote tier: find without asking that.
+func (x *exchange) inMemory() (s *response, fwd string) { return x.look((*tiers).load) }
+func (x *exchange) recall() (s *response, fwd string)   { return x.look((*tiers).recall) }
+
+func (x *exchange) look(in func(t *tiers, key []byte) *kept) (s *response, fwd string) {
 	t := &x.rt.c.tiers
-	if s = x.open(t.load(x.key), x.key); s != nil {
+	if s = x.open(in(t, x.key), x.key); s != nil {
 		return s, ""
 	}
 	v := t.index(x.key)
@@ -41,7 +45,7 @@ func (x *exchange) inMemory() (s *response, fwd string) {
 		return nil, fwdURIMiss
 	}
 	key := x.variantKey(v.Names)
-	if s = x.open(t.load(key), key); s != nil {
+	if s = x.open(in(t, key), key); s != nil {
 		return s, ""
 	}
 	return nil, fwdVaryMiss
@@ -84,19 +88,6 @@ func (x *exchange) inRemote() (s *response, fwd string) {
 		}
 	}
 	return nil, fwdVaryMiss
-}
-
-// recall is find without asking the remote tier.
-func (x *exchange) recall() *response {
-	t := &x.rt.c.tiers
-	if s := x.open(t.recall(x.key), x.key); s != nil {
-		return s
-	}
-	if v := t.index(x.key); v != nil {
-		key := x.variantKey(v.Names)
-		return x.open(t.recall(key), key)
-	}
-	return nil
 }
 
 // fetch asks the remote tier; an index, which it remembers, comes as a response with Variants.

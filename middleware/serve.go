@@ -134,7 +134,7 @@ func (x *exchange) collapse(s *response, fwd string) {
 	for range maxFailedFlights {
 		f, leads := c.flights.join(alias(x.flightKey()), x.present(), x.mayJoin)
 		if leads {
-			if there := x.recall(); x.judge(there, x.arrived) == policy.Fresh { // it landed since this request looked
+			if there, _ := x.recall(); x.judge(there, x.arrived) == policy.Fresh { // it landed since this request looked
 				c.flights.land(f, shared, there, nil)
 				x.late(there, fwd, true)
 				return
