@@ -4,8 +4,9 @@ import (
 	"context"
 	"maps"
 	"net/http"
-	"strings"
 	"time"
+
+	"github.com/larderhq/larder/internal/policy"
 )
 
 // commit hands the run to its own client: header and what is held go out.
@@ -42,12 +43,10 @@ func (rec *recorder) sendHeader(w http.ResponseWriter, status int) {
 // that came since, the trailers that it announced count.
 func (rec *recorder) commitHeld() {
 	late := make(http.Header)
-	for _, line := range rec.header["Trailer"] {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if values, found := rec.header[name]; found {
-				late[name] = values
-			}
+	for name := range policy.Members(rec.header["Trailer"]) {
+		name = http.CanonicalHeaderKey(name)
+		if values, found := rec.header[name]; found {
+			late[name] = values
 		}
 	}
 	rewind(rec.header, rec.fields)

@@ -172,11 +172,7 @@ func fieldNames(d *directive) (names []string, ok bool) {
 	if d.malformed || !d.hasValue {
 		return nil, false
 	}
-	for name := range strings.SplitSeq(d.value, ",") {
-		name = trim(name)
-		if name == "" {
-			continue
-		}
+	for name := range Members([]string{d.value}) {
 		if !IsToken(name) {
 			return nil, false
 		}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -41,31 +42,40 @@ func (r *ResponseDirectives) withholds(name string) bool {
 
 // nominated reports whether a Connection field names the field.
 func nominated(connection []string, name string) bool {
-	for _, line := range connection {
-		for option := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(trim(option), name) {
-				return true
-			}
+	for option := range Members(connection) {
+		if strings.EqualFold(option, name) {
+			return true
 		}
 	}
 	return false
 }
 
-// Severed reports whether a request's Connection lines name a field of its header h that is meant for all recipients. Who forwards
-// the request has to remove it (RFC 9110 §7.6.1), so that the response may have been selected without it. It does not allocate for
-// the options that clients send.
+// Severed reports whether a request's Connection lines name a field of its header h that is meant for all recipients, not for one
+// connection. A proxy that forwards the request has to remove such a field (RFC 9110 §7.6.1), so that the response may have been
+// selected without it. It does not allocate for the options that clients send.
 func Severed(connection []string, h http.Header) bool {
-	for _, line := range connection {
-		for option := range strings.SplitSeq(line, ",") {
-			option = trim(option)
-			if strings.EqualFold(option, "keep-alive") || strings.EqualFold(option, "close") {
-				continue
-			}
-			name := textproto.CanonicalMIMEHeaderKey(option)
-			if len(h[name]) > 0 && !hopByHop(name) {
-				return true
-			}
+	for option := range Members(connection) {
+		if strings.EqualFold(option, "keep-alive") || strings.EqualFold(option, "close") {
+			continue
+		}
+		name := textproto.CanonicalMIMEHeaderKey(option)
+		if len(h[name]) > 0 && !hopByHop(name) {
+			return true
 		}
 	}
 	return false
+}
+
+// Members are the members of a list whose lines these are (RFC 9110 §5.6.1), but for empty ones. No member may hold a comma: it is for
+// lists of names.
+func Members(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for member := range strings.SplitSeq(line, ",") {
+				if member = trim(member); member != "" && !yield(member) {
+					return
+				}
+			}
+		}
+	}
 }

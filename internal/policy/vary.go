@@ -10,17 +10,11 @@ import (
 // true where the response never matches another request: "*" is a member anywhere (RFC 9111 §4.1), or a member is no
 // field name, so that nobody knows what the response varies by.
 func VaryNames(lines []string) (names []string, all bool) {
-	for _, line := range lines {
-		for member := range strings.SplitSeq(line, ",") {
-			member = trim(member)
-			switch {
-			case member == "":
-				continue
-			case member == "*" || !IsToken(member):
-				return nil, true
-			}
-			names = append(names, textproto.CanonicalMIMEHeaderKey(member))
+	for member := range Members(lines) {
+		if member == "*" || !IsToken(member) {
+			return nil, true
 		}
+		names = append(names, textproto.CanonicalMIMEHeaderKey(member))
 	}
 	slices.Sort(names)
 	return slices.Compact(names), false
