@@ -40,8 +40,6 @@ func (r *fieldRoom) list(values ...string) []string {
 	return slices.Clip(r.used[start:])
 }
 
-func snapshot(h http.Header) []store.Field { return new(fieldRoom).snapshot(h) }
-
 // restore makes h hold exactly the fields of a snapshot, and the trailers that were added since.
 func restore(h http.Header, fields []store.Field) {
 	maps.DeleteFunc(h, func(name string, _ []string) bool { return !strings.HasPrefix(name, http.TrailerPrefix) })

@@ -92,10 +92,15 @@ func (rec *recorder) inform(status int) {
 	if rec.w == nil || rec.u.owner.Load() == ownerGone {
 		return
 	}
-	if rec.u.separate {
-		rewind(rec.w.Header(), snapshot(rec.header))
-	}
+	rec.show()
 	rec.w.WriteHeader(status)
+}
+
+// show gives the client's own header the fields that are to go out, where the handler has a map apart from it.
+func (rec *recorder) show() {
+	if rec.u.separate {
+		rewind(rec.w.Header(), new(fieldRoom).snapshot(rec.header))
+	}
 }
 
 func declaredLength(h http.Header) int64 {

@@ -238,8 +238,6 @@ func (u *run) dress() int {
 		stripContent(h)
 	}
 	status.addTo(h)
-	if u.separate {
-		rewind(u.rec.w.Header(), snapshot(h))
-	}
+	u.rec.show()
 	return sent
 }
