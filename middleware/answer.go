@@ -132,7 +132,7 @@ func (x *exchange) answer(u *run) {
 	case outStored:
 		rewind(h, u.rec.fields)
 		status.stored = true
-		x.serve(u.result, reply{filled: true, cookie: hasField(u.outer, "Set-Cookie"), status: &status}, time.Unix(0, u.result.Terms.ResponseTime))
+		x.serve(u.result, u.inPlace(&status), time.Unix(0, u.result.Terms.ResponseTime))
 		x.awaitStore(u.saved)
 	case outFreshened:
 		restore(h, u.outer)

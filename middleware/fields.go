@@ -129,6 +129,9 @@ func own(outer []store.Field, now http.Header, f store.Field) (mine store.Field,
 // storable returns the fields of a recorded response that are stored: the handler's own, but for those that never are. A field
 // of an outer middleware that the handler has deleted is stored without values, so that a hit deletes it as well.
 func (rec *recorder) storable() []store.Field {
+	if rec.kept != nil {
+		return rec.kept
+	}
 	outer, never := rec.u.outer, rec.u.unstored
 	kept := rec.room.rest(len(rec.fields))
 	for _, f := range rec.fields {
@@ -141,6 +144,7 @@ func (rec *recorder) storable() []store.Field {
 			kept = append(kept, store.Field{Name: o.Name})
 		}
 	}
+	rec.kept = kept // by the header as it was before we added ours
 	return kept
 }
 

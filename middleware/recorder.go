@@ -33,7 +33,8 @@ type recorder struct {
 	mode     holdMode
 	status   int // 0 until the header is written
 	fields   []store.Field
-	mine     http.Header // what own returns
+	mine     http.Header   // what own returns
+	kept     []store.Field // what storable returns
 	body     []byte
 	room     fieldRoom
 	declared int64 // Content-Length; -1: none

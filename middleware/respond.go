@@ -38,7 +38,7 @@ func (x *exchange) serve(s *response, how reply, now time.Time) {
 			put(h, f, empty)
 		}
 	}
-	x.putFace(h, s, f, how, empty)
+	x.rt.putFace(h, s, f, how, empty)
 	switch {
 	case short:
 		status, body = http.StatusNotModified, nil
@@ -57,10 +57,10 @@ func (x *exchange) serve(s *response, how reply, now time.Time) {
 }
 
 // putFace sets the fields that change with the clock and with the way the response is served.
-func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty bool) {
-	c := x.rt.c
+func (rt *route) putFace(h http.Header, s *response, f *face, how reply, empty bool) {
+	c := rt.c
 	switch {
-	case !how.filled || x.rt.speaksAsOrigin(s):
+	case !how.filled || rt.speaksAsOrigin(s):
 		set(h, "Cache-Control", f.cacheControl, empty)
 		set(h, "Expires", f.expires, empty)
 		set(h, "Age", f.age, empty)
@@ -70,16 +70,16 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 	set(h, "Date", f.date, empty)
 	switch {
 	case s.Terms.Private:
-		x.rt.c.untarget(h)
-	case x.rt.hasCDN:
+		c.untarget(h)
+	case rt.hasCDN:
 		set(h, "Cdn-Cache-Control", f.cdn, false) // the handler's is among the stored fields
 	}
 	if (how.cookie || !how.filled && !empty && len(h["Set-Cookie"]) > 0) && !s.Terms.Private {
-		x.rt.keepPrivate(h, s)
+		rt.keepPrivate(h, s)
 	}
 	status := f.status
 	if how.status != nil {
-		status = x.missed(s, how)
+		status = rt.missed(s, how)
 	}
 	if !empty {
 		if there := h["Cache-Status"]; len(there) > 0 {
@@ -94,8 +94,8 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 	default:
 		h[c.opt.Header] = xMiss
 	}
-	if len(x.rt.vary) > 0 {
-		addVary(h, x.rt.vary)
+	if len(rt.vary) > 0 {
+		addVary(h, rt.vary)
 	}
 	if c.opt.AnnounceTags && len(s.Tags) > 0 {
 		announce(h, s.Tags)
@@ -103,8 +103,8 @@ func (x *exchange) putFace(h http.Header, s *response, f *face, how reply, empty
 }
 
 // missed is what Cache-Status says where a stored response answers a request that it was not there for, or not good enough.
-func (x *exchange) missed(s *response, how reply) []string {
-	if x.rt.c.opt.StatusKey {
+func (rt *route) missed(s *response, how reply) []string {
+	if rt.c.opt.StatusKey {
 		how.status.key = s.Key
 	}
 	if how.filled { // what an origin or another cache behind us has said is in place

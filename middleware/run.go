@@ -215,6 +215,11 @@ func (u *run) handOver() {
 	u.ctx.handOver(u.r.Context())
 }
 
+// inPlace is how a response goes out where the handler's own fields are in place already.
+func (u *run) inPlace(status *cacheStatus) reply {
+	return reply{filled: true, cookie: hasField(u.outer, "Set-Cookie"), status: status}
+}
+
 // dress puts what is ours on a response that goes to the client as the handler writes it, and returns the status that it goes with.
 func (u *run) dress() int {
 	h, sent := u.rec.header, u.rec.status
@@ -224,14 +229,11 @@ func (u *run) dress() int {
 		u.invalidate()
 	case u.rec.mode == teeing:
 		status.stored = true
-		if name := u.rt.c.opt.Header; name != "-" {
-			h[name] = xMiss
-		}
-		if u.terms.Private {
-			s := newResponse(&store.Entry{Fields: u.rec.fields, Terms: u.terms})
-			h["Cache-Control"] = []string{s.clientControl("")}
-			u.rt.c.untarget(h)
-		}
+		_, _, tags := u.said.read()
+		s := newResponse(&store.Entry{Key: u.key, Fields: u.rec.storable(), Terms: u.terms, Tags: u.tags(tags)})
+		u.rt.putFace(h, s, s.at(u.rt, u.responded), u.inPlace(&status), false)
+		u.rec.show()
+		return sent
 	case u.unchanged():
 		u.rec.mode, u.rec.body = spared, nil
 		status.fwdStatus, sent = sent, http.StatusNotModified

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -88,6 +89,50 @@ func TestStreamedAndStored(t *testing.T) {
 		t.Errorf("got %+v", again)
 	}
 	o.ran(t, 1)
+}
+
+// TestStreamedAndStoredSaysWhatAHitSays: what the route's rules tell clients and caches downstream is told with the response that streams, too.
+func TestStreamedAndStoredSaysWhatAHitSays(t *testing.T) {
+	for name, rule := range map[string]Rule{
+		"Tags": Tags("items"), "Browser": Browser(time.Minute), "no Browser": Browser(0), "CDN": CDN(time.Minute), "Headers": Headers("Accept-Language"),
+		"Cookies": Cookies("theme"), "PerUser": PerUser(func(*http.Request) string { return "ann" }), "StoreCookies": StoreCookies(), "none": AnyHost(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newTestCache(t, Options{AnnounceTags: true}).FromHeaders(rule)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Cache-Control", "public, max-age=3600, s-maxage=7200")
+					w.Header().Set("Cdn-Cache-Control", "max-age=3600")
+					w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+					flushed(w, nil)
+				}))
+				fill, hit := get(t, h, "/").Result().Header, get(t, h, "/").Result().Header
+				if hit.Get("X-Cache") != "Hit" {
+					t.Fatalf("not stored: %v", fill)
+				}
+				for _, name := range []string{"Cache-Control", "Expires", "Vary", "Cdn-Cache-Control", "Cache-Groups"} {
+					if !slices.Equal(fill[name], hit[name]) {
+						t.Errorf("%s: %q while it streams, %q on a hit", name, fill[name], hit[name])
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestStreamedVaryOfOuterMiddlewares: what the route adds to the Vary of an outer middleware does not make it the handler's.
+func TestStreamedVaryOfOuterMiddlewares(t *testing.T) {
+	h := newTestCache(t, Options{}).FromHeaders(Headers("Accept-Language"))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		flushed(w, nil)
+	}))
+	w := httptest.NewRecorder()
+	w.Header().Set("Vary", "Origin")
+	h.ServeHTTP(w, request(t.Context(), "/"))
+	for vary, got := range map[string]http.Header{"Origin, Accept-Language": w.Result().Header, "Accept-Language": get(t, h, "/").Result().Header} {
+		if strings.Join(got["Vary"], ", ") != vary {
+			t.Errorf("X-Cache %s: Vary %q, want %s", got.Get("X-Cache"), got["Vary"], vary)
+		}
+	}
 }
 
 // TestStreamedButNotStored: what has gone out must not be stored when something is wrong with it in the end.
