@@ -128,8 +128,8 @@ func (r *remote) mark(b *breaker, err error) {
 	}
 }
 
-// recover notes that calls of one kind succeed again, and logs it when none fail any more: for a second, as a client's pool goes on
-// failing calls for a while. Where reads had failed the whole store was lost, and it is all back with them.
+// recover notes that calls of one kind succeed again, once none has failed for a second: a client's pool goes on failing calls for a
+// while. Where reads had failed the whole store was lost, so that writes are back with them. That nothing is down any more is logged.
 func (r *remote) recover(b *breaker) {
 	if time.Now().UnixNano()-r.failedAt.Load() < int64(breakerProbe) {
 		return

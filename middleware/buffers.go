@@ -25,7 +25,7 @@ func fillBytes(memory int64) int64 {
 	return memory / fillShare
 }
 
-// reserve makes it so many bytes that the run may hold back, of what all together may.
+// reserve raises what the run may hold back to total bytes. It reports false where all runs together would hold back too much.
 func (u *run) reserve(total int64) bool {
 	n := total - u.reserved
 	if n <= 0 {

@@ -27,7 +27,7 @@ type Cache struct {
 	refusals   pauses       // of keys whose answers may not be shared
 	backoffs   pauses       // of entries whose refresh has failed
 	maxFilling int64        // bytes that all runs together may hold back; beyond it responses stream and are not stored
-	filling    atomic.Int64 // bytes that they do
+	filling    atomic.Int64 // bytes that they hold back now
 	refreshing atomic.Int64
 	returning  atomic.Int64 // leases that wait to be given back again
 	told       atomic.Int64 // Unix nanoseconds of the last warning of an unreadable entry
@@ -35,7 +35,7 @@ type Cache struct {
 	closing    sync.RWMutex // held for reading while background work begins
 	closed     atomic.Bool
 	finished   chan struct{} // closed when Close is through
-	closeErr   error         // valid then
+	closeErr   error         // what Close returns; set before finished is closed
 }
 
 // ErrClosing is returned by Close when background work has not ended in time.
@@ -89,7 +89,7 @@ func (c *Cache) awaitLog(ctx context.Context) {
 	c.log.Await(ctx)
 }
 
-// goBackground runs f in a goroutine that Close waits for; once the cache is closed, in the caller's.
+// goBackground runs f in a goroutine that Close waits for. Once the cache is closed, it runs f in the caller's goroutine.
 func (c *Cache) goBackground(f func()) {
 	c.closing.RLock()
 	closed := c.closed.Load()
@@ -105,9 +105,9 @@ func (c *Cache) goBackground(f func()) {
 // closeTimeout bounds Close.
 const closeTimeout = 10 * time.Second
 
-// Close waits for background work, at most ten seconds, and frees the memory. It leaves the Redis client open. Afterwards
-// requests pass by, and with Redis invalidations are errors that nobody repeats: shut the server down before. It may be called
-// again, and then returns the same when the first call has.
+// Close waits for background work, at most ten seconds, and frees the memory. It returns ErrClosing where the work has not ended by
+// then, and leaves the Redis client open. Shut the server down first: once the cache is closed requests pass by, and with Redis an
+// invalidation fails and is not repeated. Close may be called again: every call waits for the first and returns the same.
 func (c *Cache) Close() error {
 	c.closing.Lock()
 	again := c.closed.Swap(true)

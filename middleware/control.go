@@ -16,7 +16,7 @@ type Control struct{ s *statement }
 type statement struct {
 	by     *Cache     // whose run it is
 	outer  *statement // of a run that this one is part of, of any cache
-	masked bool       // the request of the run, or of an outer one, bore credentials that it has no more
+	masked bool       // credentials were taken from the request of this run, or of an outer one
 
 	mu       sync.Mutex
 	ttl      time.Duration

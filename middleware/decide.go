@@ -48,8 +48,8 @@ func (u *run) needsWhole(now time.Time) bool {
 	return u.purpose == toRefresh || u.selective || u.mayFallBack(now)
 }
 
-// unchanged reports whether the client already has the response, which is not stored. Its conditions were kept from the handler,
-// who could have told, so that they are evaluated here (RFC 9110 §13.2.1).
+// unchanged reports whether the client already has the response, which is not stored. Its conditions were kept from the handler, which
+// might have answered 304, so that they are evaluated here (RFC 9110 §13.2.1).
 func (u *run) unchanged() bool {
 	if u.purpose != toFill || !u.selective || u.rec.status != http.StatusOK {
 		return false

@@ -20,7 +20,7 @@ type exchange struct {
 	arrived time.Time // the one clock reading of a hit
 	key     []byte    // primary key, in a buffer that is used again
 	variant []byte    // the same for a variant's key
-	share   int       // of a tally
+	share   int       // that it counts in, of every tally
 
 	asked       policy.RequestDirectives // valid if obeys
 	obeys       bool                     // the request's Cache-Control counts for reuse
@@ -46,13 +46,13 @@ func newExchange(rt *route, w http.ResponseWriter, r *http.Request) *exchange {
 	return x
 }
 
-// release makes it as good as new.
+// release clears the exchange, but for its buffers, and gives it back to the pool.
 func (x *exchange) release() {
 	*x = exchange{key: x.key[:0], variant: x.variant[:0], share: x.share}
 	exchanges.Put(x)
 }
 
-// releaseValue lets the memory of a body be used again that has been written.
+// releaseValue gives back the memory of a body from the remote tier. It is for when the body has been written.
 func (x *exchange) releaseValue() {
 	x.value.Release()
 	x.value = store.Value{}
@@ -110,8 +110,8 @@ var askingNames = [...]string{
 	"If-None-Match", "If-Modified-Since", "Range",
 }
 
-// read finds them. A header of up to eight fields, which is one group of the map, is walked over in half the time that it takes to
-// ask for each name; a larger one is asked in half the time of the walk.
+// read finds them in a header. Up to eight fields are one group of the map: to walk over them takes half the time of asking for each
+// name. With more fields it is the other way round.
 func (x *exchange) read(f *asking, h http.Header) {
 	if len(h) <= 8 {
 		for name, lines := range h {

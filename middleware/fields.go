@@ -27,7 +27,7 @@ func (r *fieldRoom) snapshot(h http.Header) []store.Field {
 	return slices.Clip(fields)
 }
 
-// rest is what is left for fields behind so many.
+// rest is the room for fields that is left behind the first n.
 func (r *fieldRoom) rest(n int) []store.Field {
 	n = min(n, len(r.fields))
 	return r.fields[n:n]
@@ -48,8 +48,8 @@ func restore(h http.Header, fields []store.Field) {
 	}
 }
 
-// rewind is restore for what a handler has written. Fields that are the same keep their slices, by which own tells those of outer
-// middlewares: what were taken for the handler's would be stored, and go to other clients.
+// rewind is restore for what a handler has written. A field that has not changed keeps its slice, since it is by their slices that own
+// knows the fields of outer middlewares. One that passed for the handler's would be stored, and go to other clients.
 func rewind(h http.Header, fields []store.Field) {
 	maps.DeleteFunc(h, func(name string, _ []string) bool {
 		return !strings.HasPrefix(name, http.TrailerPrefix) && !hasField(fields, name)
@@ -95,8 +95,8 @@ func outerFields(h http.Header) []store.Field {
 	return fields
 }
 
-// apart copies a header for a handler that may go on when its client has been answered. It keeps the slices, likewise, but leaves no
-// room to append to them.
+// apart copies a header for a handler that may go on when its client has been answered. It keeps the slices, by which own goes, but
+// leaves no room to append to them.
 func apart(h http.Header) http.Header {
 	own := make(http.Header, len(h))
 	for name, values := range h {
@@ -163,7 +163,7 @@ func (rec *recorder) own() http.Header {
 	return h
 }
 
-// header is a snapshot as a map.
+// header is fields as a map, which shares their values.
 func header(fields []store.Field) http.Header {
 	h := make(http.Header, len(fields))
 	for _, f := range fields {

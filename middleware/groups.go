@@ -29,7 +29,7 @@ func (rt *route) groupSelectors(list []invalidation.Selector, r *http.Request, e
 // originGroup is a group's name among those of all origins; no tag has a NUL.
 func originGroup(origin, group string) string { return origin + "\x00" + group }
 
-// originOf is a request's, as keys have it but for the port that its scheme implies.
+// originOf is a request's origin as keys have it, but for a port that http or https implies.
 func originOf(r *http.Request) string { return withoutImpliedPort(string(appendHost(nil, r))) }
 
 // announce appends tags to the groups that a response already belongs to.

@@ -48,8 +48,8 @@ func (rt *route) open(k *kept, key string, primary []byte, r *http.Request) *res
 	return s
 }
 
-// decode makes a response of its binary form, or an index of variants, which only has its entry. It keeps the form where there is a
-// memory tier, and else the body in it.
+// decode makes a response of its binary form. Of an index of variants only the entry is filled in. It returns nil where the form cannot
+// be read or comes from a clock ahead of ours. The response keeps the form where there is a memory tier, else only the body in it.
 func (rt *route) decode(key, form string, o invalidation.Origin, primary []byte, r *http.Request) *response {
 	s, room, selectors := rt.newRoom()
 	if room == nil {
@@ -60,7 +60,7 @@ func (rt *route) decode(key, form string, o invalidation.Origin, primary []byte,
 		return nil
 	}
 	if s.Variants == nil {
-		if o == (invalidation.Origin{}) && s.Terms.Ahead(time.Now()) { // it would be fresh until our clock is where that one was
+		if o == (invalidation.Origin{}) && s.Terms.Ahead(time.Now()) { // it would not age until our clock is where that one was
 			return nil
 		}
 		s.prepare()

@@ -51,7 +51,7 @@ func (x *exchange) look(in func(t *tiers, key []byte) *kept) (s *response, fwd s
 	return nil, fwdVaryMiss
 }
 
-// open makes ready what is kept under a key.
+// open makes ready what is kept under a key; nil where that is nothing or an index.
 func (x *exchange) open(k *kept, key []byte) *response {
 	s := x.rt.open(k, alias(key), x.key, x.r)
 	if s != nil && s.Variants != nil {

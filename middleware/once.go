@@ -133,7 +133,7 @@ func (x *exchange) once(key string) (l *lease, s *response) {
 		next, granted = log.Next(), l.contend(ctx)
 	}
 	if l.unsure {
-		return l, nil // which it may be all the same
+		return l, nil // it may be ours all the same, and is given back
 	}
 	if s = x.stored(); s == nil && x.rt.c.tiers.remote.down.Load()&readsDown != 0 {
 		s = x.stored() // as for the lease: the answer may just have been late

@@ -10,8 +10,8 @@ import (
 // refusalMemory is how long it is remembered that a key's answers may not be shared, so that its requests do not queue.
 const refusalMemory = 10 * time.Second
 
-// sizeMemory is the same for what is too large. It seldom changes, and each time that it is found out a client that asked for a part,
-// as players of films do, gets the whole.
+// sizeMemory is the same for a response that is too large. That seldom changes, and whenever it is found out anew, a client that asked
+// for a part, as players of films do, is sent the whole.
 const sizeMemory = time.Hour
 
 func memoryOf(refusal string) time.Duration {
@@ -21,8 +21,9 @@ func memoryOf(refusal string) time.Duration {
 	return refusalMemory
 }
 
-// pauses remember of keys until when something is left alone, in a fixed table. Two keys in one slot displace each other, and two with
-// one hash pass for each other: either costs a run too many or a refresh that comes later, never a wrong answer. The zero value is ready.
+// pauses remember until when something is not tried for a key. The table does not grow: two keys in one slot displace each other, and
+// two with the same hash pass for each other. Either costs a run too many or a later refresh, never a wrong answer. The zero value is
+// ready.
 type pauses [1 << 13]pause
 
 type pause struct{ hash, until, length atomic.Int64 }

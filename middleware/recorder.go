@@ -21,7 +21,7 @@ const (
 	streaming          // going to the client as it is written
 	teeing             // likewise, and kept as well
 	dropping           // nobody wants it
-	spared             // the client got a 304: it has it already
+	spared             // the client has this response already, and got a 304
 )
 
 // recorder is the ResponseWriter that the handler of a run sees. When the header is written it asks its run once what is to

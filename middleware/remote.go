@@ -40,14 +40,14 @@ type remote struct {
 
 	mu      sync.Mutex
 	room    int // for what is queued and being written, in bytes
-	size    int // of that
+	size    int // of room, taken
 	queue   []*write
 	waiting map[string]*write // the last write of each key that is not done yet
 	working bool
 	idle    chan struct{} // closed while no worker runs
 }
 
-// write is one entry on its way to the byte tier; where it is nil the key is deleted.
+// write is one entry on its way to the byte tier; where k is nil, the key is deleted.
 type write struct {
 	key  string
 	k    *kept
@@ -68,7 +68,7 @@ func newRemote(bytes store.Bytes, timeout time.Duration, memory int64, log *slog
 	return r
 }
 
-// get returns what is found under key: not if it is not there, or the store cannot be asked.
+// get returns the value under key. found is false where there is none, and where the store fails or is not to be asked.
 func (r *remote) get(ctx context.Context, key string) (value []byte, found bool) {
 	found = r.ask(ctx, func() (err error) {
 		value, err = r.bytes.Get(ctx, key)
@@ -77,7 +77,7 @@ func (r *remote) get(ctx context.Context, key string) (value []byte, found bool)
 	return value, found
 }
 
-// read is get for who releases the value, and uses the memory of the key again.
+// read is get for a caller that releases the value. The key is not kept: its memory may be used again.
 func (r *remote) read(ctx context.Context, key []byte) (v store.Value, found bool) {
 	if r.batches == nil {
 		v.Bytes, found = r.get(ctx, string(key))
@@ -206,7 +206,7 @@ func (r *remote) write(list []*write) error {
 	return r.batches.SetAll(ctx, items)
 }
 
-// weigh is what a write holds in memory, more once somebody asked for it.
+// weigh is what a write holds in memory, in bytes: more once a request has opened the entry.
 func (w *write) weigh() int {
 	if w.k == nil {
 		return len(w.key)

@@ -13,9 +13,9 @@ import (
 
 // reply is how a stored response goes out.
 type reply struct {
-	hit    bool         // X-Cache
+	hit    bool         // X-Cache says Hit
 	filled bool         // the handler's own fields are in place: only ours are missing
-	cookie bool         // of the fields that are in place an outer middleware's Set-Cookie is one
+	cookie bool         // an outer middleware has set a cookie, which is in place too
 	status *cacheStatus // but for the key; nil: that of a hit
 }
 
@@ -139,7 +139,7 @@ func (c *Cache) untarget(h http.Header) {
 	}
 }
 
-// set assigns values that are clipped to their length, or removes the field, unless the header was empty anyway.
+// set assigns values, which have no room behind them. Where they are nil it removes the field, unless the header was empty anyway.
 func set(h http.Header, name string, values []string, empty bool) {
 	switch {
 	case values != nil:
@@ -169,8 +169,8 @@ func (s *response) notModified(noneMatch []string, h http.Header, date string) b
 	return !policy.ModifiedSince(h["If-Modified-Since"], s.lastModified, date)
 }
 
-// matches reports whether the lines of an If-None-Match match the response; the wildcard does also where it has no tag. What a
-// handler sends as its tag, with no quotes or with a blank, is no tag to compare; but a client that sends it back has that response.
+// matches reports whether the lines of an If-None-Match match the response; the wildcard does also where it has no tag. A handler may
+// send a malformed tag, such as one without quotes. It cannot be compared, but a client that sends the same text has that response.
 func (s *response) matches(lines []string) bool {
 	switch {
 	case len(lines) == 1 && s.tagText != "" && lines[0] == s.tagText:

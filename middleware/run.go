@@ -25,7 +25,7 @@ const (
 	outTimeout                  // nothing: the handler ran out of time without an answer
 )
 
-// run is one run of a handler on behalf of the cache. What it holds of the request it copies, as it may outlive it.
+// run is one run of a handler on behalf of the cache. It may outlive its request, and so keeps nothing of the exchange but copies.
 type run struct {
 	rt      *route
 	r       *http.Request // the client's
@@ -41,7 +41,7 @@ type run struct {
 	selective bool // the client asked for a part, or under a condition
 
 	ctx   runContext
-	again context.Context // the request's for a second attempt, where a router inside has not found its way yet
+	again context.Context // for a second attempt: the request's as it was before a router inside noted its route there
 	said  statement
 	note  invalidation.Note
 	began time.Time
@@ -54,7 +54,7 @@ type run struct {
 	validating bool
 	responded  time.Time
 	terms      policy.Terms
-	ttl        time.Duration          // that the handler had said when they were worked out
+	ttl        time.Duration          // what Entry(r).TTL had said when the terms were worked out
 	unstored   func(name string) bool // which fields are never stored
 	tagged     bool                   // the entity-tag is ours
 	reason     string                 // why the response is not stored
@@ -102,7 +102,8 @@ func (x *exchange) newRun(f *flight, s *response, fwd string) *run {
 	return u
 }
 
-// prepare makes the request that the handler sees. It reports false, having landed, where that is too late, as the client has gone.
+// prepare makes the request that the handler sees. It reports false where the client
+// has gone and it is too late for that: the flight has landed then.
 func (u *run) prepare(background bool) (ok bool) {
 	parent, ok := detached(u.r.Context(), background)
 	if !ok {
@@ -198,12 +199,12 @@ func (u *run) land(how landing, s *response) {
 	}
 }
 
-// claim makes the run the one that answers the client, where it is not too late.
+// claim has the run answer the client. It reports false where somebody else answers already.
 func (u *run) claim() bool {
 	return u.owner.Load() == ownerRun || u.owner.CompareAndSwap(ownerOpen, ownerRun)
 }
 
-// abandon lets the client be answered by somebody else, where the run has not begun to.
+// abandon takes the client from a run that has not begun to answer it, and reports whether that was so.
 func (u *run) abandon() bool {
 	u.using.Lock()
 	defer u.using.Unlock()

@@ -76,7 +76,7 @@ func (s Selector) ofAnyHost() (Selector, bool) {
 // a whole router comes before the pattern is known: what it stores is selected by Tag or Path.
 func Route(name string) Selector { return Selector{invalidation.Route, name} }
 
-// Key selects the entry of one key, in all its variants.
+// Key selects the entry of one key, in all its variants: a key as the log at debug level or Options.StatusKey shows it.
 func Key(key string) Selector { return Selector{invalidation.Key, primaryKey(key)} }
 
 // primaryKey is a key without its variant.

@@ -100,8 +100,8 @@ func (t *tiers) save(s *response, o invalidation.Origin, primary string, names [
 	return t.remote.put(key, k, retention)
 }
 
-// forget ends an index where the remote tier has a response in its place, as another replica has put it there in whose view the index
-// was over. That response comes into memory before the variants and would hide what is filed behind the index.
+// forget ends the index of a key where the remote tier has a response under that key: another replica has given the index up and
+// replaced it. The response comes into memory and is found before any variant, so that it would hide what is filed behind the index.
 func (t *tiers) forget(key []byte) {
 	if t.index(key) != nil {
 		t.indexes.Delete(string(key))

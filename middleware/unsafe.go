@@ -41,7 +41,7 @@ func (x *exchange) runUnsafe() {
 	u.rec = recorder{u: u, w: x.w, header: x.w.Header()}
 	defer u.free()
 	defer func() {
-		if u.rec.committed() { // again, and also where it panics: the handler went on after its header
+		if u.rec.committed() { // once more, also after a panic: the handler went on after its header
 			u.invalidate()
 		}
 	}()
@@ -112,8 +112,8 @@ func (c *Cache) purge(ctx context.Context, selectors []invalidation.Selector) er
 }
 
 // forwardHead lets the handler answer a HEAD that the store cannot. Its answer tells whether what is stored is still the
-// same: then it is freshened, else it goes (RFC 9111 §4.3.5). What the handler answers to credentials, where the lifetime is ours, or to
-// more than it is shown in a fill, tells nothing about what is stored for everyone.
+// same: then it is freshened, else it goes (RFC 9111 §4.3.5). Two answers tell nothing about what is stored for everyone: one to
+// credentials, where the lifetime is ours, and one to a query or cookies that are hidden in a fill.
 func (x *exchange) forwardHead(s *response, fwd string) {
 	if s == nil || x.guarded != "" && !x.rt.fromHeaders || x.rt.hidesPart(x.r) {
 		x.forward(fwd, "")

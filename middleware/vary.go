@@ -24,9 +24,9 @@ func (u *run) selecting(s *response) []string {
 	}))
 }
 
-// heeds reports whether a field selects that an outer middleware's Vary names: what it made of the field for the handler, a tenant say,
-// may show in the response. CORS and compression change fields and coding on the way out, those of hits as well; and of what the
-// route vouches for it knows better.
+// heeds reports whether a field that an outer middleware's Vary names selects among our variants. It does, since what the middleware
+// made of it for the handler, such as a tenant, may show in the response. What CORS and compression vary by does not: they change
+// fields and coding on the way out, of hits as well. Nor do credentials that the route vouches for.
 func (rt *route) heeds(name string) bool {
 	switch name {
 	case "Accept-Encoding", "Origin", "Access-Control-Request-Headers", "Access-Control-Request-Method":
