@@ -164,8 +164,9 @@ func (s *storm) send(q *http.Request) (w *http.Response, body string, err error)
 
 func (s *storm) judge(q *http.Request, w *http.Response, body string, err error, promised int64) {
 	user, trouble := q.Header.Get("User"), q.Header.Get("Trouble")
+	until, hurried := q.Context().Deadline()
 	switch {
-	case err != nil && q.Context().Err() != nil:
+	case err != nil && hurried && !time.Now().Before(until): // the timer of the context may come later
 		s.left.Add(1)
 		return
 	case err != nil || w.StatusCode != http.StatusOK:
