@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"strings"
@@ -95,6 +96,8 @@ func (u *run) shortcoming(late bool, skip string) string {
 		return detailIncomplete
 	case skip != "":
 		return skip
+	case bearsNonce(u.outer, rec.body):
+		return detailNonce
 	}
 	for name := range rec.header {
 		if strings.HasPrefix(name, http.TrailerPrefix) {
@@ -102,6 +105,25 @@ func (u *run) shortcoming(late bool, skip string) string {
 		}
 	}
 	return ""
+}
+
+// bearsNonce reports whether a body holds the nonce of a Content-Security-Policy that an outer middleware has set. The next client
+// is given another one, and his browser would run none of the page's scripts.
+func bearsNonce(outer []store.Field, body []byte) bool {
+	for _, name := range [...]string{"Content-Security-Policy", "Content-Security-Policy-Report-Only"} {
+		f := fieldIn(outer, name)
+		if f == nil {
+			continue
+		}
+		for _, source := range strings.Split(strings.Join(f.Values, " "), "'nonce-")[1:] {
+			nonce, _, _ := strings.Cut(source, "'")
+			escaped := strings.ReplaceAll(nonce, "+", "&#43;") // as html/template does
+			if nonce != "" && (bytes.Contains(body, []byte(nonce)) || bytes.Contains(body, []byte(escaped))) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // entry is the recorded response as it is stored.

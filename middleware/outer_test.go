@@ -92,6 +92,37 @@ func TestCookiesOfOuterMiddlewaresArePrivate(t *testing.T) {
 	}
 }
 
+// TestNoncesOfOuterMiddlewares: a page with the nonce of this response's policy would be dead under the next one's.
+func TestNoncesOfOuterMiddlewares(t *testing.T) {
+	for name, tt := range map[string]struct {
+		field, page string
+		stored      bool
+	}{
+		"in the page":         {"Content-Security-Policy", `<script nonce="a+1">`, false},
+		"by html/template":    {"Content-Security-Policy", `<script nonce="a&#43;1">`, false},
+		"reported":            {"Content-Security-Policy-Report-Only", `<script nonce="a+1">`, false},
+		"not in the page":     {"Content-Security-Policy", `{"nonce":"a"}`, true},
+		"of no policy":        {"X-Policy", `<script nonce="a+1">`, true},
+		"none, and no source": {"Content-Security-Policy", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cached := newTestCache(t, Options{}).For(time.Minute)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, tt.page)
+			}))
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set(tt.field, "default-src 'self'; script-src 'nonce-' 'nonce-b2' 'nonce-a+1'")
+				cached.ServeHTTP(w, r)
+			})
+			status, then := "larder; fwd=uri-miss; detail=nonce", ""
+			if tt.stored {
+				status, then = "larder; fwd=uri-miss; stored", "Hit"
+			}
+			expect(t, get(t, h, "/"), http.StatusOK, tt.page, "Cache-Status", status)
+			expect(t, get(t, h, "/"), http.StatusOK, tt.page, "X-Cache", then)
+		})
+	}
+}
+
 // TestNewcomersEndNothing: what is not stored since an outer middleware gives its client a cookie says nothing of what is stored, be
 // it asked for in the background or by a HEAD.
 func TestNewcomersEndNothing(t *testing.T) {

@@ -35,6 +35,7 @@ const (
 	detailInvalidated   = "invalidated"
 	detailKeyLength     = "key-length"
 	detailMasked        = "credentials"
+	detailNonce         = "nonce"
 	detailOnError       = "stale-if-error"
 	detailParam         = "param"
 	detailPath          = "path"
