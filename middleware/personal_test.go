@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,4 +128,19 @@ func TestHEADOfATaggedRoute(t *testing.T) {
 		}
 		expect(t, get(t, mux, "/items/1"), http.StatusOK, "", "X-Cache", "Miss")
 	})
+}
+
+// TestPerUserVaries: what a browser keeps of one user's page is not for the next one who logs in there.
+func TestPerUserVaries(t *testing.T) {
+	user := PerUser(func(r *http.Request) string { return r.Header.Get("X-User") })
+	h := newTestCache(t, Options{}).For(time.Hour, user, Cookies("theme"), Headers("Accept"))(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "page")
+	}))
+	for _, want := range []string{"Miss", "Hit"} {
+		w := get(t, h, "/", "X-User", "ann")
+		expect(t, w, http.StatusOK, "page", "X-Cache", want)
+		if got := w.Header()["Vary"]; !slices.Equal(got, []string{"Accept", "Authorization", "Cookie"}) {
+			t.Errorf("Vary is %q", got)
+		}
+	}
 }

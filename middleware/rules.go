@@ -97,7 +97,9 @@ func Param(name string, f func(*http.Request) (any, error)) Rule {
 func AnyHost() Rule { return func(r *rules) { r.anyHost = true } }
 
 // PerUser keeps one entry per user, as f names them from the request (from a verified session, never from a bare field that
-// a client can set), and tells clients that the response is private. A request for which f returns "" passes by.
+// a client can set), and tells clients that the response is private, with Vary: Authorization, Cookie: a browser must not show it
+// to the next user who logs in. Where f goes by something else, such as a certificate, add Browser(0). A request for which f returns ""
+// passes by.
 func PerUser(f func(*http.Request) string) Rule {
 	if f == nil {
 		panic("larder: PerUser(nil): give a function that names the user")

@@ -71,6 +71,10 @@ func compile(ttl time.Duration, fromHeaders bool, list []Rule) rules {
 	if len(r.cookies) > 0 {
 		r.vary = append(r.vary, "Cookie")
 	}
+	if r.user != nil { // the next user of the same browser is not to be shown what it keeps of the last one
+		r.vary = append(r.vary, "Authorization", "Cookie")
+	}
+	r.vary = uniqueSorted(r.vary)
 	r.budget = cmp.Or(r.budget, defaultBudget)
 	switch {
 	case r.public && r.user != nil:
