@@ -144,3 +144,24 @@ func TestPerUserVaries(t *testing.T) {
 		}
 	}
 }
+
+// TestCDNKeepsNoWithheldFields: a field that no-cache or private names goes to one client; a CDN that obeys our targeted field, and so
+// ignores Cache-Control, must not keep it for others.
+func TestCDNKeepsNoWithheldFields(t *testing.T) {
+	for name, said := range map[string][2]string{
+		"Cache-Control":     {"Cache-Control", `max-age=60, private="X-User"`},
+		"Cdn-Cache-Control": {"Cdn-Cache-Control", `max-age=60, no-cache="x-user"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set(said[0], said[1])
+				w.Header().Set("X-User", r.Header.Get("X-User"))
+				_, _ = io.WriteString(w, "page")
+			}
+			inner := newTestCache(t, Options{}).FromHeaders(CDN(time.Hour))(http.HandlerFunc(answer))
+			downstream := newTestCache(t, Options{}).FromHeaders()(inner)
+			expect(t, get(t, downstream, "/", "X-User", "ann"), http.StatusOK, "page", "X-User", "ann", "Cdn-Cache-Control", `max-age=3600, no-cache="X-User"`)
+			expect(t, get(t, downstream, "/", "X-User", "bob"), http.StatusOK, "page", "X-Cache", "Hit", "X-User", "")
+		})
+	}
+}

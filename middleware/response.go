@@ -160,9 +160,18 @@ func (s *response) render(rt *route, second, age, lifetime int64) *face {
 		}
 	}
 	if rt.hasCDN && !s.Terms.Private {
-		f.cdn = maxAges.at(seconds(rt.cdn))
+		f.cdn = rt.cdnControl(s)
 	}
 	return f
+}
+
+// cdnControl is the rule's CDN-Cache-Control. What one client gets beside the response, and is not stored, CDNs must not keep either.
+func (rt *route) cdnControl(s *response) []string {
+	freshness := maxAges.at(seconds(rt.cdn))
+	if withheld := policy.Withheld(header(s.Fields), rt.c.opt.Targets...); withheld != "" {
+		return []string{freshness[0] + ", " + withheld}
+	}
+	return freshness
 }
 
 // seconds are the whole ones of a lifetime or an age: a lifetime of 30 s is announced with 30 until one second has passed.

@@ -24,6 +24,17 @@ func Unstored(h http.Header, targets ...string) func(name string) bool {
 	}
 }
 
+// Withheld returns the directive that withholds the same fields as no-cache and private with field names do here, or "". Who makes a
+// targeted field of his own must say it there too: a cache that obeys it goes by nothing else (RFC 9213 §2.2).
+func Withheld(h http.Header, targets ...string) string {
+	d, _ := directivesOf(h, targets)
+	names := slices.Concat(d.NoCacheFields, d.PrivateFields)
+	if len(names) == 0 {
+		return ""
+	}
+	return `no-cache="` + strings.Join(names, ", ") + `"`
+}
+
 // hopByHop reports whether a field concerns one connection or a proxy (RFC 9110 §7.6.1, RFC 9111 §3.1). TE and
 // Trailer are named in RFC 9110 §10.1.4 and §6.6.2.
 func hopByHop(name string) bool {
