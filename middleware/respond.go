@@ -212,6 +212,10 @@ func (x *exchange) write(body []byte) {
 
 // addVary adds the names to Vary that are not there yet.
 func addVary(h http.Header, names []string) {
+	if len(h["Vary"]) == 0 {
+		h["Vary"] = slices.Clip(names)
+		return
+	}
 	there, star := policy.VaryNames(h["Vary"])
 	if star {
 		return
