@@ -77,7 +77,7 @@ func (x *exchange) classify() (l lane, fwd, detail string) {
 	default:
 		return laneWrite, fwdMethod, ""
 	}
-	if r.ContentLength != 0 {
+	if r.ContentLength != 0 && x.hasContent() {
 		return lanePass, fwdBypass, detailBody
 	}
 	var f asking
