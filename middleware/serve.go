@@ -106,6 +106,8 @@ func (x *exchange) fill(s *response, fwd string) {
 		x.forwardHead(s, fwd)
 	case x.masked():
 		x.forward(fwdBypass, detailMasked)
+	case wantsEvents(x.r.Header["Accept"]):
+		x.forward(fwdBypass, detailEvents)
 	case x.guarded != "":
 		x.rt.advise(x.r, x.guarded)
 		x.alone(s, fwdBypass, x.guarded)
@@ -117,6 +119,10 @@ func (x *exchange) fill(s *response, fwd string) {
 		x.collapse(s, fwd)
 	}
 }
+
+// wantsEvents reports whether a request asks for server-sent events and nothing else, as a browser's EventSource does. Such a stream is
+// nobody else's, never complete, and may be quiet for longer than FillTimeout: a 504 would end it for good.
+func wantsEvents(accept []string) bool { return len(accept) == 1 && accept[0] == "text/event-stream" }
 
 // alone runs the handler for this client only. Where nothing is stored that might be freshened or stand in for a failure, a request with
 // conditions or a range goes through as it is, since what comes of it will hardly be stored and the handler knows best.

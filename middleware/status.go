@@ -29,6 +29,7 @@ const (
 	detailConnection    = "connection"
 	detailCookie        = string(policy.ReasonCookie)
 	detailError         = "error"
+	detailEvents        = "event-stream"
 	detailFlush         = "flush"
 	detailHijack        = "hijack"
 	detailIncomplete    = "incomplete"
