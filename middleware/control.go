@@ -92,10 +92,10 @@ func (x *exchange) masked() bool {
 }
 
 // Entry returns the control over what the response to r becomes in the innermost cache that runs the handler.
-func Entry(r *http.Request) Control {
-	s := around(r.Context())
-	return Control{s}
-}
+func Entry(r *http.Request) Control { return EntryFromContext(r.Context()) }
+
+// EntryFromContext is Entry for handlers that are given the request's context and not the request, as those of RPC and GraphQL servers.
+func EntryFromContext(ctx context.Context) Control { return Control{around(ctx)} }
 
 // TTL sets the lifetime, over the route's and over what the response's own fields say. Call it before the header is written.
 // Zero or less means Skip. A response of 5xx takes no lifetime from it: that is an accident that came after the call.
