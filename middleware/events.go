@@ -31,7 +31,8 @@ func (rt *route) advise(r *http.Request, credentials string) {
 func (rt *route) adviseWildcard(r *http.Request, name string) {
 	rt.unfilled.Do(func() {
 		rt.c.logger.Warn("larder: a wildcard of a tag has no value", "route", rt.label(r), "wildcard", name,
-			"cure", "name a wildcard of the route's own pattern: without it no purge meets what the tag is for")
+			"cure", "name a wildcard of the route's own pattern, and have r.SetPathValue called where the router does not fill r.PathValue: "+
+				"without a value no purge meets what the tag is for")
 	})
 }
 
