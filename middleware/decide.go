@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/larderhq/larder/internal/invalidation"
@@ -116,18 +117,34 @@ func (u *run) newcomer() bool {
 func (u *run) agree(h http.Header, ttl time.Duration) string {
 	rules := u.rt.policy
 	rules.Override = ttl
+	names, _ := policy.VaryNames(h["Vary"])
+	guarded := u.guarded
+	if guarded == detailIdentity && u.keyed(names) {
+		guarded = ""
+	}
 	terms, reason := policy.Store(
 		policy.Request{
-			Method: http.MethodGet, Authorization: u.guarded == detailAuthorization, Certificate: u.guarded == detailCertificate,
-			Credentials: u.guarded != "",
+			Method: http.MethodGet, Authorization: guarded == detailAuthorization || guarded == detailIdentity,
+			Certificate: guarded == detailCertificate, Credentials: guarded != "",
 		},
 		policy.Response{Status: u.rec.status, Header: h, RequestTime: u.began, ResponseTime: u.responded},
 		rules)
-	if names, _ := policy.VaryNames(h["Vary"]); len(names) > maxSelecting {
-		reason = policy.ReasonVary
-	}
 	u.terms, u.ttl = terms, ttl
+	switch {
+	case len(names) > maxSelecting:
+		reason = policy.ReasonVary
+	case reason == policy.ReasonAuthorization:
+		return guarded
+	}
 	return string(reason)
+}
+
+// keyed reports whether all that says who asks is known to select the response: by the fields that its Vary names, or that those
+// of outer middlewares and of routes inside do.
+func (u *run) keyed(names []string) bool {
+	outer, _ := varyNames(u.outer)
+	_, inside := u.said.apart()
+	return u.rt.identity(u.r, slices.Concat(names, outer, inside)...) == ""
 }
 
 // refuse notes that the response is not stored, and lets those who wait run by themselves.
@@ -139,6 +156,9 @@ func (u *run) refuse(why string) {
 	c := u.rt.c
 	c.stats.refusals.Add(1)
 	u.rt.note(u.r, "larder: not stored", why)
+	if why == detailIdentity {
+		u.rt.advise(u.r, why)
+	}
 	switch {
 	case why == detailInvalidated:
 		u.land(overtaken, nil) // no effect where it has landed

@@ -20,8 +20,12 @@ func (rt *route) note(r *http.Request, event, why string) {
 func (rt *route) advise(r *http.Request, credentials string) {
 	rt.advised.Do(func() {
 		cure := "PerUser(f) for one entry per user, or Public() if credentials do not change the answer"
-		if credentials == detailCookie {
+		switch credentials {
+		case detailCookie:
 			cure = "Cookies(names) for the cookies that matter, PerUser(f) for one entry per user, or Public() if cookies do not change the answer"
+		case detailIdentity:
+			credentials = rt.identity(r)
+			cure = "PerUser(f) for one entry per user, Headers(field) for one per value, or Public() if who asks does not change the answer"
 		}
 		rt.c.logger.Info("larder: requests with credentials are not cached on this route", "route", rt.label(r), "field", credentials, "cure", cure)
 	})

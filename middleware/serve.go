@@ -91,6 +91,9 @@ func (x *exchange) forward(fwd, detail string) {
 // fill has the handler answer, alone or for others too, and stores what it may.
 func (x *exchange) fill(s *response, fwd string) {
 	x.rt.c.stats.misses.Add(1)
+	if x.guarded == "" && x.rt.identity(x.r) != "" {
+		x.guarded = detailIdentity
+	}
 	if state := x.state(s); state != invalidation.Invalid {
 		fwd = fwdStale
 		if x.obeys && state == invalidation.Valid && s.Terms.Reuse(x.arrived, nil) == policy.Fresh {
@@ -108,6 +111,8 @@ func (x *exchange) fill(s *response, fwd string) {
 		x.forward(fwdBypass, detailMasked)
 	case wantsEvents(x.r.Header["Accept"]):
 		x.forward(fwdBypass, detailEvents)
+	case x.guarded == detailIdentity: // what comes of it may say by Vary that it is one user's
+		x.alone(s, fwd, x.guarded)
 	case x.guarded != "":
 		x.rt.advise(x.r, x.guarded)
 		x.alone(s, fwdBypass, x.guarded)

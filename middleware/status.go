@@ -32,6 +32,7 @@ const (
 	detailEvents        = "event-stream"
 	detailFlush         = "flush"
 	detailHijack        = "hijack"
+	detailIdentity      = "identity"
 	detailIncomplete    = "incomplete"
 	detailInvalidated   = "invalidated"
 	detailKeyLength     = "key-length"
