@@ -19,11 +19,11 @@ var identityFields = map[string]bool{
 	"X-Forwarded-Client-Cert": true, "X-Ssl-Client-Cert": true, "Tailscale-User-Login": true,
 }
 
-// identity returns such a field of a request, unless it is known to select the response or the author of the route has said whom a
-// response is for. Param counts for that, as it may read any field. It is looked for where the handler is to run only, since what
-// is not stored of one client is not there for another: a hit pays nothing.
+// identity returns such a field of a request, unless it is known to select the response, or a rule of the route says whom a response is
+// for. Param is no such rule, as it is none for Authorization. The field is looked for where the handler is to run only: what is not
+// stored of one client is not there for another, so that a hit pays nothing.
 func (rt *route) identity(r *http.Request, known ...string) string {
-	if rt.fromHeaders || rt.public || rt.user != nil || len(rt.params) > 0 {
+	if rt.fromHeaders || rt.public || rt.user != nil {
 		return ""
 	}
 	for name := range r.Header {
