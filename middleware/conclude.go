@@ -24,9 +24,8 @@ func (u *run) conclude() {
 	case late && rec.status == 0: // an implicit 200 would be a lie
 		u.fail(detailTimeout, outTimeout)
 		return
-	case rec.status == 0:
-		rec.WriteHeader(http.StatusOK)
 	}
+	rec.complete()
 	switch {
 	case u.outcome == outFreshened:
 		u.freshen()

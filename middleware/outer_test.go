@@ -197,3 +197,40 @@ func TestTypeBeneathAnOuterCompressor(t *testing.T) {
 		}
 	}
 }
+
+// statusNoted is what a logger or a meter outside notes of a response: 0 where neither a header nor a body came by.
+type statusNoted struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusNoted) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusNoted) Write(p []byte) (int, error) {
+	w.status = max(w.status, http.StatusOK)
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *statusNoted) Flush() {}
+
+// TestStatusOfAnEmptyWrite: a handler that writes nothing by Write has answered all the same.
+func TestStatusOfAnEmptyWrite(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"stored":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(nil) },
+		"skipped": func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(nil); Entry(r).Skip("test") },
+		"flushed": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(nil); w.(http.Flusher).Flush() },
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			t.Run(name+" "+method, func(t *testing.T) {
+				w := &statusNoted{ResponseWriter: httptest.NewRecorder()}
+				newTestCache(t, Options{}).For(time.Minute)(answer).ServeHTTP(w, httptest.NewRequest(method, "/", nil))
+				if w.status != http.StatusOK {
+					t.Errorf("an outer middleware notes %d", w.status)
+				}
+			})
+		}
+	}
+}

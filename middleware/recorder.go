@@ -152,6 +152,15 @@ func (rec *recorder) begin() {
 	}
 }
 
+// complete writes the header where the handler has not, and no longer leaves it to a body where that is empty so far: outer middlewares
+// that note the status would see none.
+func (rec *recorder) complete() {
+	if rec.status == 0 {
+		rec.WriteHeader(http.StatusOK)
+	}
+	rec.implicit = rec.implicit && len(rec.body) > 0
+}
+
 // admit counts n bytes and refuses them where net/http would, so that holding back changes nothing for the handler.
 func (rec *recorder) admit(n int) error {
 	if rec.committed() {
@@ -192,9 +201,7 @@ func (rec *recorder) Flush() { _ = rec.FlushError() } // http.Flusher has no way
 
 // FlushError lets the response stream from now on.
 func (rec *recorder) FlushError() error {
-	if rec.status == 0 {
-		rec.WriteHeader(http.StatusOK)
-	}
+	rec.complete()
 	if rec.mode == holding {
 		rec.flushHeld()
 	}

@@ -46,9 +46,7 @@ func (x *exchange) runUnsafe() {
 		}
 	}()
 	x.rt.next.ServeHTTP(&u.rec, x.r)
-	if u.rec.status == 0 {
-		u.rec.WriteHeader(http.StatusOK)
-	}
+	u.rec.complete()
 	if u.rec.mode == holding {
 		u.rec.commitHeld()
 	}
