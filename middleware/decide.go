@@ -118,10 +118,7 @@ func (u *run) agree(h http.Header, ttl time.Duration) string {
 	rules := u.rt.policy
 	rules.Override = ttl
 	names, _ := policy.VaryNames(h["Vary"])
-	guarded := u.guarded
-	if guarded == detailIdentity && u.keyed(names) {
-		guarded = ""
-	}
+	guarded := u.guard(names)
 	terms, reason := policy.Store(
 		policy.Request{
 			Method: http.MethodGet, Authorization: guarded == detailAuthorization || guarded == detailIdentity,
@@ -139,12 +136,19 @@ func (u *run) agree(h http.Header, ttl time.Duration) string {
 	return string(reason)
 }
 
-// keyed reports whether all that says who asks is known to select the response: by the fields that its Vary names, or that those
-// of outer middlewares and of routes inside do.
-func (u *run) keyed(names []string) bool {
+// guard names what of the request forbids to give a response with these names in its Vary to others. A field that says who asks does
+// not, where that Vary, or one of outer middlewares or of routes inside, has it select; what the Vary of earlier responses named does not
+// count.
+func (u *run) guard(names []string) string {
+	if u.guarded != "" && u.guarded != detailIdentity {
+		return u.guarded
+	}
 	outer, _ := varyNames(u.outer)
 	_, inside := u.said.apart()
-	return u.rt.identity(u.r, slices.Concat(names, outer, inside)...) == ""
+	if u.rt.identity(u.r, slices.Concat(names, outer, inside)...) != "" {
+		return detailIdentity
+	}
+	return ""
 }
 
 // refuse notes that the response is not stored, and lets those who wait run by themselves.

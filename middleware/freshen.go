@@ -47,7 +47,8 @@ func (u *run) update(update http.Header) {
 	case skip != "":
 		why = skip
 	case why == "" && !u.rt.fromHeaders && !policy.Shareable(update, targets):
-		why = u.guarded
+		names, _ := policy.VaryNames(merged["Vary"])
+		why = u.guard(names)
 	}
 	e := u.stale.Entry
 	e.Key, e.Fields, e.Position = "", sorted(merged, u.stale.Fields), u.note.Position

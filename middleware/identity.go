@@ -19,6 +19,15 @@ var identityFields = map[string]bool{
 	"X-Forwarded-Client-Cert": true, "X-Ssl-Client-Cert": true, "Tailscale-User-Login": true,
 }
 
+// identity is that of the route for the request, where what is stored is not known to be selected by it.
+func (x *exchange) identity() string {
+	var known []string
+	if v := x.rt.c.tiers.index(x.key); v != nil {
+		known = v.Names
+	}
+	return x.rt.identity(x.r, known...)
+}
+
 // identity returns such a field of a request, unless it is known to select the response, or a rule of the route says whom a response is
 // for. Param is no such rule, as it is none for Authorization. The field is looked for where the handler is to run only: what is not
 // stored of one client is not there for another, so that a hit pays nothing.

@@ -14,13 +14,17 @@ const apiKey = "X-Api-Key"
 
 // keyHolder is the page of whoever sent a key, with a Vary or Cache-Control where the request asks for one.
 func keyHolder(w http.ResponseWriter, r *http.Request) {
+	sayAsAsked(w, r)
+	time.Sleep(time.Millisecond)
+	write(w, "page of "+r.Header.Get(apiKey))
+}
+
+func sayAsAsked(w http.ResponseWriter, r *http.Request) {
 	for name, as := range map[string]string{"Say": "Cache-Control", "Say-Vary": "Vary"} {
 		for _, value := range r.Header[name] {
 			w.Header().Set(as, value)
 		}
 	}
-	time.Sleep(time.Millisecond)
-	write(w, "page of "+r.Header.Get(apiKey))
 }
 
 // TestIdentityFields: what a handler answers to somebody's key is for nobody else, unless the author of the route or the response has
@@ -106,4 +110,74 @@ func TestAdviceOnIdentityFields(t *testing.T) {
 	if log.count("level=INFO", "requests with credentials are not cached", "field="+apiKey, "cure=", "Headers(") != 1 || log.count("secret") != 0 {
 		t.Errorf("the log says\n%s", log.String())
 	}
+}
+
+// TestIdentityFieldsStale: what is stored for the requests of somebody's key, or for all, is refreshed by them and stands in for a failure.
+func TestIdentityFieldsStale(t *testing.T) {
+	for name, field := range map[string]string{"public": "Say: public", "Vary": "Say-Vary: " + apiKey} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fails := false
+				handler := &counted{answer: func(w http.ResponseWriter, r *http.Request) {
+					if fails {
+						w.WriteHeader(http.StatusServiceUnavailable)
+						return
+					}
+					w.Header().Set("Etag", `"v1"`)
+					if r.Header.Get("If-None-Match") == `"v1"` {
+						sayAsAsked(w, r)
+						w.WriteHeader(http.StatusNotModified)
+						return
+					}
+					keyHolder(w, r)
+				}}
+				c := openCache(t, larder.Options{})
+				ann := []string{apiKey + ": ann", field}
+
+				h := c.OneMinute(larder.Stale(time.Hour), larder.Name("refreshed"))(handler)
+				ask(t, h, "/", ann...)
+				time.Sleep(2 * time.Minute)
+				ask(t, h, "/", ann...)
+				synctest.Wait()
+				if n := handler.runs.Load(); n != 2 {
+					t.Errorf("%d runs, want 2: no refresh", n)
+				}
+				expectFields(t, ask(t, h, "/", ann...), "Cache-Status: larder; hit; ttl=60")
+
+				h = c.OneMinute(larder.StaleIfError(time.Hour), larder.Name("failing"))(handler)
+				ask(t, h, "/", ann...)
+				time.Sleep(2 * time.Minute)
+				expectFields(t, ask(t, h, "/", ann...), "Cache-Status: larder; fwd=stale; fwd-status=304; stored")
+				time.Sleep(2 * time.Minute)
+				fails = true
+				if got := ask(t, h, "/", ann...); got.status != http.StatusOK || got.body != "page of ann" {
+					t.Errorf("%d %q in the place of a failure, %q", got.status, got.body, got.header["Cache-Status"])
+				}
+			})
+		})
+	}
+}
+
+// TestIdentityFieldsOfARefresh: a refresh on behalf of somebody's key whose answer no longer varies by it is not for all, also where what
+// was known of the variants has ended meanwhile.
+func TestIdentityFieldsOfARefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		handler := &counted{}
+		handler.answer = func(w http.ResponseWriter, r *http.Request) {
+			if handler.runs.Load() == 1 {
+				w.Header().Set("Vary", apiKey)
+			} else {
+				time.Sleep(10 * time.Second)
+			}
+			write(w, "page of "+r.Header.Get(apiKey))
+		}
+		h := openCache(t, larder.Options{}).OneMinute(larder.Stale(time.Minute))(handler)
+		ask(t, h, "/", apiKey+": ann")
+		time.Sleep(2*time.Minute - 5*time.Second)
+		ask(t, h, "/", apiKey+": ann")
+		time.Sleep(15 * time.Second)
+		if got := ask(t, h, "/", apiKey+": bob"); got.body != "page of bob" {
+			t.Errorf("bob got the %s", got.body)
+		}
+	})
 }

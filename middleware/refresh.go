@@ -32,12 +32,11 @@ func (x *exchange) hitAndRefresh(s *response) {
 // request's context still holds what its owner put there. The header becomes the run's.
 func (x *exchange) refresh(s *response, outer http.Header) {
 	c := x.rt.c
-	var known []string
-	if v := c.tiers.index(x.key); v != nil {
-		known = v.Names
-	}
-	if x.rt.identity(x.r, known...) != "" { // what the handler answers is for this client
-		return
+	if x.guarded == "" && x.identity() != "" {
+		if !s.Terms.Shareable { // what the handler answers is for this client
+			return
+		}
+		x.guarded = detailIdentity
 	}
 	if x.r.Method == http.MethodHead || x.masked() || c.backoffs.recent(s.Key, x.arrived) { // what answers a HEAD has no content to store
 		return
