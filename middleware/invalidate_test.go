@@ -347,6 +347,30 @@ func TestExpireServesStale(t *testing.T) {
 	}
 }
 
+// TestExpireCutsShortWhatTheHandlerSaid: a lifetime of the handler's, which clients are told beside an Age, is over for them as well.
+func TestExpireCutsShortWhatTheHandlerSaid(t *testing.T) {
+	for name, wrap := range map[string]func(*larder.Cache) func(http.Handler) http.Handler{
+		"For":         func(c *larder.Cache) func(http.Handler) http.Handler { return c.OneHour() },
+		"FromHeaders": func(c *larder.Cache) func(http.Handler) http.Handler { return c.FromHeaders() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := openCache(t, larder.Options{})
+				h := wrap(c)(&counted{answer: func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Cache-Control", "public, max-age=600")
+				}})
+				ask(t, h, "/")
+				time.Sleep(5 * time.Second)
+				expectFields(t, ask(t, h, "/"), "Cache-Control: public, max-age=600", "Age: 5")
+				if err := c.Expire(context.Background(), larder.Path("/")); err != nil {
+					t.Fatal(err)
+				}
+				expectFields(t, ask(t, h, "/"), "Cache-Control: public, max-age=5", "Age: 5", "Cache-Status: larder; hit; ttl=0")
+			})
+		})
+	}
+}
+
 func TestInvalidateNothing(t *testing.T) {
 	s := newShop(t, larder.Options{})
 	for _, what := range [][]larder.Selector{

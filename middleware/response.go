@@ -130,10 +130,16 @@ func (s *response) at(rt *route, now time.Time) *face {
 	return f
 }
 
-// ended is the face of a response that was made stale before its time: nobody is told that it is fresh for what was left.
+// ended is the face of a response that was made stale before its time: nobody is told that it is fresh for what was left. Where the
+// lifetime is the handler's, beside an Age, it is cut short to that.
 func (s *response) ended(rt *route, now time.Time) *face {
 	age := seconds(s.Terms.Age(now))
-	return s.render(rt, now.Unix(), age, min(age, seconds(s.Terms.Lifetime)))
+	lifetime := min(age, seconds(s.Terms.Lifetime))
+	f := s.render(rt, now.Unix(), age, lifetime)
+	if !rt.speaksAsOrigin(s) {
+		f.cacheControl = []string{s.clientControl(maxAges.at(lifetime)[0])}
+	}
+	return f
 }
 
 func (s *response) render(rt *route, second, age, lifetime int64) *face {
