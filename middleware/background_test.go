@@ -98,7 +98,7 @@ func TestRefreshOwnsItsRequest(t *testing.T) {
 					if r.Header.Get("X-Slow") != "" {
 						time.Sleep(time.Second)
 					}
-					texts := r.URL.Path + r.URL.RawQuery + r.RequestURI + r.Host + r.PathValue("id") + chi.URLParam(r, "id") + r.Header.Get("X-Who")
+					texts := r.URL.Path + r.URL.RawQuery + r.RequestURI + r.Host + r.PathValue("id") + chi.URLParam(r, "id") + r.Header.Get("X-Who") + r.Form.Encode()
 					_, _ = io.WriteString(w, texts)
 				}
 				router := chi.NewRouter()
@@ -108,6 +108,9 @@ func TestRefreshOwnsItsRequest(t *testing.T) {
 					text := unsafe.String(&lent[0], len(lent))
 					r := request(ctx, "/", append(fields, "X-Who", text[2:5])...)
 					r.RequestURI, r.URL.Path, r.URL.RawQuery, r.Host = text[:2], text[:2], text[1:2], text[2:]
+					if err := r.ParseForm(); err != nil { // as an outer middleware may
+						t.Error(err)
+					}
 					w := httptest.NewRecorder()
 					router.ServeHTTP(w, r)
 					copy(lent, "/bbob.example")

@@ -101,18 +101,26 @@ func (rt *route) lasting(r *http.Request) *http.Request {
 	} {
 		*text = strings.Clone(*text)
 	}
-	own := make(http.Header, len(r.Header))
-	for name, lines := range r.Header {
-		for i := range lines {
-			lines[i] = strings.Clone(lines[i])
-		}
-		own[strings.Clone(name)] = lines
-	}
-	r.Header = own
+	r.Header, r.Form = ownTexts(r.Header), ownTexts(r.Form) // a form where an outer middleware has parsed the query
 	for _, name := range values {
 		r.SetPathValue(name, strings.Clone(r.PathValue(name)))
 	}
 	return r
+}
+
+// ownTexts makes the texts of a map its own, which it takes over; nil stays nil.
+func ownTexts(texts map[string][]string) map[string][]string {
+	if texts == nil {
+		return nil
+	}
+	own := make(map[string][]string, len(texts))
+	for name, values := range texts {
+		for i := range values {
+			values[i] = strings.Clone(values[i])
+		}
+		own[strings.Clone(name)] = values
+	}
+	return own
 }
 
 // fieldLines are the lines of a request field; Host is one, though net/http keeps it apart.
