@@ -100,6 +100,7 @@ func TestNoncesOfOuterMiddlewares(t *testing.T) {
 	}{
 		"in the page":         {"Content-Security-Policy", `<script nonce="a+1">`, false},
 		"by html/template":    {"Content-Security-Policy", `<script nonce="a&#43;1">`, false},
+		"without quotes":      {"Content-Security-Policy", `<script nonce=c3&#61;&#61;>`, false},
 		"reported":            {"Content-Security-Policy-Report-Only", `<script nonce="a+1">`, false},
 		"not in the page":     {"Content-Security-Policy", `{"nonce":"a"}`, true},
 		"of no policy":        {"X-Policy", `<script nonce="a+1">`, true},
@@ -110,7 +111,7 @@ func TestNoncesOfOuterMiddlewares(t *testing.T) {
 				_, _ = io.WriteString(w, tt.page)
 			}))
 			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set(tt.field, "default-src 'self'; script-src 'nonce-' 'nonce-b2' 'nonce-a+1'")
+				w.Header().Set(tt.field, "default-src 'self'; script-src 'nonce-' 'nonce-b2' 'nonce-c3==' 'nonce-a+1'")
 				cached.ServeHTTP(w, r)
 			})
 			status, then := "larder; fwd=uri-miss; detail=nonce", ""
