@@ -17,7 +17,7 @@ func (c *core) rescan(q query, r reply, now instant) outcome {
 	s := c.scan
 	if !s.extends(r) {
 		c.attach() // the log changed under the scan, which begins anew
-		return outcome{again: true}
+		return outcome{again: true, anew: true}
 	}
 	for _, e := range r.records {
 		s.add(e)

@@ -2,6 +2,7 @@ package invalidation
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ const (
 	tolerated  = 3   // rounds that may fail in a row before Append no longer tries by itself
 	closeWait  = time.Second
 	minPeriod  = time.Millisecond
+	maxScans   = 3                      // readings of the whole log in a round, where it changes under each
 	maxBlock   = 500 * time.Millisecond // because nothing tells a blocked read that its stream was deleted
 )
 
@@ -74,8 +76,12 @@ func (l *Log) report(failed int64, err error) {
 	}
 }
 
+// errChanging ends a round, for the next one to try: a proxy before two servers, say, may lead to another log with each reply.
+var errChanging = errors.New("invalidation: log changes while it is read")
+
 // readAll asks until the core has no further question.
 func (l *Log) readAll() error {
+	scans := 0
 	for {
 		q := l.core.next(at(time.Now()))
 		r, err := call(l.context, l.reads, l.period(), func(ctx context.Context) (reply, error) {
@@ -92,8 +98,14 @@ func (l *Log) readAll() error {
 		if done.reset {
 			l.replaced()
 		}
-		if !done.again {
+		if done.anew {
+			scans++
+		}
+		switch {
+		case !done.again:
 			return nil
+		case scans == maxScans:
+			return errChanging
 		}
 	}
 }

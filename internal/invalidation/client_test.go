@@ -84,6 +84,36 @@ func TestPoolSize(t *testing.T) {
 	}
 }
 
+// TestLogThatNeverStaysTheSame: where each reply is of another log, as behind a proxy before two servers, a round ends as one that failed
+// does. To begin anew at once for ever would keep both servers busy.
+func TestLogThatNeverStaysTheSame(t *testing.T) {
+	server := redistest.Start(t)
+	plain, client := server.Client(), server.Client()
+	fill := func() {
+		pipe := plain.Pipeline()
+		pipe.Del(t.Context(), logKey)
+		for range readCount + 1 {
+			pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: logKey, Values: []string{"g", formatGeneration(7)}})
+		}
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	fill()
+	var changes atomic.Int64
+	client.AddHook(hook{func(cmd redis.Cmder) {
+		if args := cmd.Args(); strings.HasPrefix(cmd.Name(), "eval") && args[4] != "-" && changes.Load() < 10*maxScans {
+			changes.Add(1)
+			fill()
+		}
+	}})
+	l := open(t, Config{Client: client, Lease: time.Minute})
+	<-l.settled
+	if n := changes.Load(); n != maxScans {
+		t.Errorf("the round ended after %d changes, want %d", n, maxScans)
+	}
+}
+
 // TestLogErasedUnderTheFirstReading: the log is followed when the log says so, whatever happened to it between two replies.
 func TestLogErasedUnderTheFirstReading(t *testing.T) {
 	server := redistest.Start(t)

@@ -28,6 +28,7 @@ type reply struct {
 // outcome says what the follower does next. Without again, the log was followed to its tail.
 type outcome struct {
 	again bool // another query is due at once
+	anew  bool // the log changed under the reading of the whole, which begins anew
 	reset bool // another log took the place of the followed one: all that was stored is unusable
 }
 
