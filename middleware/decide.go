@@ -118,21 +118,14 @@ func (u *run) agree(h http.Header, ttl time.Duration) string {
 	rules := u.rt.policy
 	rules.Override = ttl
 	names, _ := policy.VaryNames(h["Vary"])
-	guarded := u.guard(names)
 	terms, reason := policy.Store(
-		policy.Request{
-			Method: http.MethodGet, Authorization: guarded == detailAuthorization || guarded == detailIdentity,
-			Certificate: guarded == detailCertificate, Credentials: guarded != "",
-		},
+		policy.Request{Method: http.MethodGet, Credentials: policy.Reason(u.guard(names))},
 		policy.Response{Status: u.rec.status, Header: h, RequestTime: u.began, ResponseTime: u.responded},
 		rules)
-	u.terms, u.ttl = terms, ttl
-	switch {
-	case len(names) > maxSelecting:
+	if len(names) > maxSelecting {
 		reason = policy.ReasonVary
-	case reason == policy.ReasonAuthorization:
-		return guarded
 	}
+	u.terms, u.ttl = terms, ttl
 	return string(reason)
 }
 

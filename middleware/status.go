@@ -32,7 +32,7 @@ const (
 	detailEvents        = "event-stream"
 	detailFlush         = "flush"
 	detailHijack        = "hijack"
-	detailIdentity      = "identity"
+	detailIdentity      = string(policy.ReasonIdentity)
 	detailIncomplete    = "incomplete"
 	detailInvalidated   = "invalidated"
 	detailKeyLength     = "key-length"

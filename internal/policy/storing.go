@@ -7,10 +7,8 @@ import (
 
 // Request is what storing needs to know of the request that a response answers.
 type Request struct {
-	Method        string
-	Authorization bool // it has an Authorization field
-	Certificate   bool // it came with a certificate of the client
-	Credentials   bool // it has one of these or Cookie, on a route that is strict about all
+	Method      string
+	Credentials Reason // which it has that may forbid to store: authorization, client-certificate, cookie or identity; "" is none
 }
 
 // Response is a complete response as the handler gave it.
@@ -54,8 +52,9 @@ const (
 	ReasonVary          Reason = "vary"          // varies by *
 	ReasonAuthorization Reason = "authorization" // RFC 9111 §3.5
 	ReasonCertificate   Reason = "client-certificate"
-	ReasonCookie        Reason = "cookie"  // the request had a Cookie field
-	ReasonExpired       Reason = "expired" // stale from the start, and nothing could make use of it
+	ReasonCookie        Reason = "cookie"   // the request had a Cookie field
+	ReasonIdentity      Reason = "identity" // the request had a field that only serves to say who asks
+	ReasonExpired       Reason = "expired"  // stale from the start, and nothing could make use of it
 )
 
 // Store decides whether a response may be stored, and on which terms it is reused (RFC 9111 §3, §4.2). That the
@@ -138,20 +137,15 @@ func refusal(req *Request, res *Response, rules *Rules, d *ResponseDirectives) R
 }
 
 // credentials says whether the request's credentials forbid to store the response. Under FromHeaders only
-// Authorization counts (RFC 9111 §3.5); otherwise Cookie and certificates do as well, since handlers answer them for one user.
+// Authorization counts (RFC 9111 §3.5); otherwise all do, since handlers answer them for one user.
 func credentials(req *Request, rules *Rules, d *ResponseDirectives) Reason {
-	strict := req.Credentials && !rules.FromHeaders
 	switch {
-	case !req.Authorization && !strict, rules.Public, rules.Private, d.shareable():
+	case rules.Public, rules.Private, d.shareable():
 		return ""
-	case req.Authorization:
-		return ReasonAuthorization
-	case req.Certificate:
-		return ReasonCertificate
-	case rules.KeyedCookies:
+	case rules.FromHeaders && req.Credentials != ReasonAuthorization, rules.KeyedCookies && req.Credentials == ReasonCookie:
 		return ""
 	}
-	return ReasonCookie
+	return req.Credentials
 }
 
 // Shareable reports whether a response says that it may answer others than the request with credentials that it answers

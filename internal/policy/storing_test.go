@@ -148,8 +148,8 @@ func TestStoreByRules(t *testing.T) {
 }
 
 func TestStoreWithCredentials(t *testing.T) {
-	authorization := Request{Authorization: true, Credentials: true}
-	cookie := Request{Credentials: true}
+	authorization := Request{Credentials: ReasonAuthorization}
+	cookie := Request{Credentials: ReasonCookie}
 	tests := map[string]struct {
 		request          Request
 		change           func(*Rules)
@@ -170,6 +170,11 @@ func TestStoreWithCredentials(t *testing.T) {
 		"Cookie, public":                              {request: cookie, directive: "public"},
 		"Cookie, Public":                              {request: cookie, change: func(r *Rules) { r.Public = true }},
 		"Cookie, cookies keyed":                       {request: cookie, change: func(r *Rules) { r.KeyedCookies = true }},
+		"certificate":                                 {request: Request{Credentials: ReasonCertificate}, want: ReasonCertificate},
+		"certificate, cookies keyed":                  {request: Request{Credentials: ReasonCertificate}, change: func(r *Rules) { r.KeyedCookies = true }, want: ReasonCertificate},
+		"identity":                                    {request: Request{Credentials: ReasonIdentity}, want: ReasonIdentity},
+		"identity, public":                            {request: Request{Credentials: ReasonIdentity}, directive: "public"},
+		"identity, cookies keyed":                     {request: Request{Credentials: ReasonIdentity}, change: func(r *Rules) { r.KeyedCookies = true }, want: ReasonIdentity},
 		"no credentials":                              {},
 	}
 	for name, test := range tests {
