@@ -19,13 +19,15 @@ var identityFields = map[string]bool{
 	"X-Forwarded-Client-Cert": true, "X-Ssl-Client-Cert": true, "Tailscale-User-Login": true,
 }
 
-// identity is that of the route for the request, where what is stored is not known to be selected by it.
-func (x *exchange) identity() string {
+// identify guards a request that says who asks, where what is stored is not known to be selected by that.
+func (x *exchange) identify() {
 	var known []string
 	if v := x.rt.c.tiers.index(x.key); v != nil {
 		known = v.Names
 	}
-	return x.rt.identity(x.r, known...)
+	if x.guarded == "" && x.rt.identity(x.r, known...) != "" {
+		x.guarded = detailIdentity
+	}
 }
 
 // identity returns such a field of a request, unless it is known to select the response, or a rule of the route says whom a response is

@@ -32,13 +32,13 @@ func (x *exchange) hitAndRefresh(s *response) {
 // request's context still holds what its owner put there. The header becomes the run's.
 func (x *exchange) refresh(s *response, outer http.Header) {
 	c := x.rt.c
-	if x.guarded == "" && x.identity() != "" {
-		if !s.Terms.Shareable { // what the handler answers is for this client
-			return
-		}
-		x.guarded = detailIdentity
-	}
-	if x.r.Method == http.MethodHead || x.masked() || c.backoffs.recent(s.Key, x.arrived) { // what answers a HEAD has no content to store
+	x.identify()
+	switch {
+	case x.r.Method == http.MethodHead: // what answers it has no content to store
+		return
+	case !x.mayReuse(s): // what the handler answers is for this client
+		return
+	case x.masked(), c.backoffs.recent(s.Key, x.arrived):
 		return
 	}
 	if c.refreshing.Add(1) > maxRefreshes || !x.beginRefresh(s, outer) {

@@ -91,9 +91,7 @@ func (x *exchange) forward(fwd, detail string) {
 // fill has the handler answer, alone or for others too, and stores what it may.
 func (x *exchange) fill(s *response, fwd string) {
 	x.rt.c.stats.misses.Add(1)
-	if x.guarded == "" && x.identity() != "" {
-		x.guarded = detailIdentity
-	}
+	x.identify()
 	if state := x.state(s); state != invalidation.Invalid {
 		fwd = fwdStale
 		if x.obeys && state == invalidation.Valid && s.Terms.Reuse(x.arrived, nil) == policy.Fresh {
