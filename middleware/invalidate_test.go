@@ -238,22 +238,30 @@ func TestImpliedPorts(t *testing.T) {
 		{"shop.example:8080", "shop.example:80", "Hit"},
 	} {
 		s := newShop(t, larder.Options{})
-		page, same := "http://"+tt.read+"/items/1", "http://"+tt.written+"/items/1"
-		for how, purge := range map[string]func(){
-			"write": func() { s.do(http.MethodPut, same) },
-			"group": func() { s.do(http.MethodPut, "http://"+tt.written+"/items/2", "X-Groups", `"shelf"`) },
-			"purge": func() {
-				if err := s.Invalidate(context.Background(), larder.Path(same)); err != nil {
-					t.Error(err)
-				}
-			},
-		} {
-			s.do(http.MethodGet, page)
-			s.expect(t, page, "Hit")
-			purge()
-			if got := s.do(http.MethodGet, page).Header().Get("X-Cache"); got != tt.after {
-				t.Errorf("%s of %s: %s then is a %s, want %s", how, same, page, got, tt.after)
+		s.reaches(t, "http://"+tt.read+"/items/1", "http://"+tt.written+"/items/1", tt.after, func() {
+			s.do(http.MethodPut, "http://"+tt.written+"/items/2", "X-Groups", `"shelf"`)
+		})
+	}
+}
+
+// reaches expects a page, which has been stored, to be a hit or a miss after what means another URI: a write, a purge, and whatever
+// else points to it.
+func (s *shop) reaches(t *testing.T, page, same, after string, pointing func()) {
+	t.Helper()
+	for how, purge := range map[string]func(){
+		"write":    func() { s.do(http.MethodPut, same) },
+		"pointing": pointing,
+		"purge": func() {
+			if err := s.Invalidate(context.Background(), larder.Path(same)); err != nil {
+				t.Error(err)
 			}
+		},
+	} {
+		s.do(http.MethodGet, page)
+		s.expect(t, page, "Hit")
+		purge()
+		if got := s.do(http.MethodGet, page).Header().Get("X-Cache"); got != after {
+			t.Errorf("%s of %s: %s then is a %s, want %s", how, same, page, got, after)
 		}
 	}
 }
@@ -272,23 +280,7 @@ func TestEquivalentPaths(t *testing.T) {
 	} {
 		for _, host := range []string{"", "http://shop.example"} {
 			s := newShop(t, larder.Options{})
-			page, same := host+tt.read, host+tt.written
-			for how, purge := range map[string]func(){
-				"write":       func() { s.do(http.MethodPut, same) },
-				"Location of": func() { s.do(http.MethodPut, host+"/items/8", "X-Location", tt.written) },
-				"purge": func() {
-					if err := s.Invalidate(context.Background(), larder.Path(same)); err != nil {
-						t.Error(err)
-					}
-				},
-			} {
-				s.do(http.MethodGet, page)
-				s.expect(t, page, "Hit")
-				purge()
-				if got := s.do(http.MethodGet, page).Header().Get("X-Cache"); got != tt.after {
-					t.Errorf("%s %s: %s then is a %s, want %s", how, same, page, got, tt.after)
-				}
-			}
+			s.reaches(t, host+tt.read, host+tt.written, tt.after, func() { s.do(http.MethodPut, host+"/items/8", "X-Location", tt.written) })
 		}
 	}
 }
