@@ -51,11 +51,23 @@ func (l *Log) round() {
 	if err == nil {
 		l.report(l.failures.Swap(0), nil)
 		l.rounds.send()
+		l.warnNameless()
 		l.repeat(l.context)
 	} else if l.context.Err() == nil {
 		l.report(l.failures.Add(1)-1, err)
 		l.relocate()
 	}
+}
+
+// warnNameless warns once where the server's history is not known, so that a failover may pass unnoticed.
+func (l *Log) warnNameless() {
+	if l.core.view.Load().log.History != "" {
+		return
+	}
+	l.nameless.Do(func() {
+		l.config.Logger.Warn("larder: Redis does not say which server it is, a failover may go unnoticed", "key", l.stream.key,
+			"cure", "allow INFO (+info) to the client's user: docs/invalidation.md says under Limits what is at stake")
+	})
 }
 
 // relocate makes the client of a cluster look for its servers again, in the background. By itself it does so once a minute, or

@@ -69,6 +69,7 @@ type Log struct {
 	closed         bool          // guarded by closing
 	finished       chan struct{} // closed when nothing runs any more
 	begun          sync.Once     // the first round
+	nameless       sync.Once     // the warning that Redis does not say which server it is
 	settled        chan struct{} // closed after it, well or not; before that nothing is usable but what this process filled
 }
 

@@ -231,6 +231,25 @@ func TestLeastPrivilege(t *testing.T) {
 	}
 }
 
+// TestFailoversThatMayGoUnnoticed: a log user without INFO is told of once, and nobody else is.
+func TestFailoversThatMayGoUnnoticed(t *testing.T) {
+	t.Parallel()
+	for lines, right := range map[int]string{0: "+info", 1: "-info"} {
+		client := redistest.Start(t, redistest.Config("user", "default", "on", "nopass", "~*", "&*", "+@all", right)).Client()
+		var told bytes.Buffer
+		l := open(t, Config{Client: client, Lease: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&told, nil))})
+		for range 3 {
+			if !l.Wait(t.Context(), Position{}) {
+				t.Fatal("not followed")
+			}
+		}
+		l.Close()
+		if n := strings.Count(told.String(), "a failover may go unnoticed"); n != lines {
+			t.Errorf("%s: %d lines in\n%s", right, n, told.String())
+		}
+	}
+}
+
 func TestForeignRecords(t *testing.T) {
 	client := redistest.Start(t).Client()
 	s := streamOf(client)
