@@ -19,6 +19,7 @@ type Cache struct {
 	logger  *slog.Logger
 	builder keybuilder.Builder
 	tiers   tiers
+	replays replays
 	log     *invalidation.Log
 	stats   counters
 
@@ -50,9 +51,10 @@ func New(o Options) (*Cache, error) {
 	c.logger = c.opt.Logger
 	c.maxFilling = max(fillBytes(c.opt.MemoryBytes), c.opt.MaxBodyBytes)
 	c.builder = keybuilder.New(c.opt.Prefix, c.opt.IgnoreTypes...)
-	c.tiers.indexes = store.NewMemory(indexBytes, func(_ string, e *store.Entry) int { return e.Size() })
+	c.tiers.indexes = store.NewMemory(indexBytes, func(_ string, e *store.Entry) int { return e.Size() }, nil)
 	if c.opt.MemoryBytes > 0 {
-		c.tiers.memory = store.NewMemory(c.opt.MemoryBytes, func(_ string, k *kept) int { return k.size() })
+		c.tiers.memory = store.NewMemory(c.opt.MemoryBytes, func(_ string, k *kept) int { return k.size() }, (*kept).retire)
+		c.replays = newReplays(c.opt.MemoryBytes)
 	}
 	var bytes store.Bytes
 	switch {

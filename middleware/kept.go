@@ -13,16 +13,17 @@ import (
 // kept is a stored response as memory and the queue of writes hold it: in its binary form, which is small and gives the garbage
 // collector nothing to mark, and, from the first time that somebody asks for it, made ready to be served as well.
 type kept struct {
-	form   string // binary, with the key inside
-	origin invalidation.Origin
-	opened atomic.Pointer[response]
+	form    string // binary, with the key inside
+	origin  invalidation.Origin
+	opened  atomic.Pointer[response]
+	retired atomic.Bool // no longer in memory
 }
 
 // size is what it takes in memory.
 func (k *kept) size() int {
 	n := int(unsafe.Sizeof(*k)) + store.HeapSize(len(k.form))
 	if s := k.opened.Load(); s != nil {
-		n += s.Lists() + responseOverhead
+		n += s.Lists() + responseOverhead + s.replay.Load().size()
 	}
 	return n
 }

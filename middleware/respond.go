@@ -50,6 +50,9 @@ func (x *exchange) serve(s *response, how reply, now time.Time) {
 	case s.length != nil:
 		h["Content-Length"] = s.length
 	}
+	if how.hit && empty && !x.ranged && x.rt.replayable {
+		x.offer(s, f, h, short)
+	}
 	x.w.WriteHeader(status)
 	if len(body) > 0 && x.r.Method != http.MethodHead {
 		x.write(body)

@@ -33,7 +33,8 @@ type response struct {
 	stamp        invalidation.Stamp
 	face         atomic.Pointer[face]
 	spare        atomic.Pointer[face] // room for the first one, or nil
-	used         atomic.Int64         // Unix second of the last use, for choosing among variants
+	replay       atomic.Pointer[replay]
+	used         atomic.Int64 // Unix second of the last use, for choosing among variants
 }
 
 // face is what of a response changes with the clock, good for one second of the clock, one of the response's age, and one route.
@@ -45,8 +46,9 @@ type face struct {
 	expires      []string
 	cdn          []string
 	date         []string
-	age          []string // nil: none is sent
-	status       []string // Cache-Status of a hit
+	age          []string     // nil: none is sent
+	status       []string     // Cache-Status of a hit
+	served       atomic.Int32 // hits
 }
 
 // newResponse takes ownership of what e points to.

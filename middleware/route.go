@@ -36,6 +36,7 @@ func (c *Cache) wrap(r rules) func(http.Handler) http.Handler {
 		rt.keyName = strings.ReplaceAll(string(keybuilder.AppendName(nil, r.name)), "/", "%2F") // no host and path looks like it
 		rt.policy = r.policy(c.opt.Targets)
 		rt.budget.limit = r.budget
+		rt.replayable = rt.mayReplay()
 		return rt
 	}
 }
@@ -74,18 +75,19 @@ func (r *rules) policy(targets []string) policy.Rules {
 // route is one handler behind the cache.
 type route struct {
 	rules
-	c         *Cache
-	next      http.Handler
-	keyPrefix string
-	keyName   string
-	policy    policy.Rules
-	patterns  sync.Map                // route pattern → *pattern, for a middleware around several routes
-	latest    atomic.Pointer[pattern] // the one seen last, as nearly every route has but one
-	advised   sync.Once               // the log has told the author what to say about credentials
-	unfilled  sync.Once               // and of a tag whose wildcard has no value
-	greeted   sync.Once               // and of cookies that an outer middleware gives to new clients
-	writeTags []string                // of Invalidates
-	budget    budget
+	c          *Cache
+	next       http.Handler
+	keyPrefix  string
+	keyName    string
+	policy     policy.Rules
+	patterns   sync.Map                // route pattern → *pattern, for a middleware around several routes
+	latest     atomic.Pointer[pattern] // the one seen last, as nearly every route has but one
+	advised    sync.Once               // the log has told the author what to say about credentials
+	unfilled   sync.Once               // and of a tag whose wildcard has no value
+	greeted    sync.Once               // and of cookies that an outer middleware gives to new clients
+	writeTags  []string                // of Invalidates
+	budget     budget
+	replayable bool
 }
 
 // pattern returns the route pattern taken apart.

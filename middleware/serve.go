@@ -16,6 +16,9 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rt.next.ServeHTTP(w, r)
 		return
 	}
+	if rt.replay(w, r) {
+		return
+	}
 	x := newExchange(rt, w, r)
 	defer x.release()
 

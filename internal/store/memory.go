@@ -19,20 +19,31 @@ const memoryOverhead = 112
 type Memory[V any] struct {
 	cache  *otter.Cache[string, V]
 	weigh  func(key string, v V) uint32
+	gone   func(V)
 	budget int64
 	closed atomic.Bool
 }
 
 // NewMemory returns a tier that keeps at most maxBytes. size says how many bytes a value holds, its key included;
-// the tier adds its own overhead.
-func NewMemory[V any](maxBytes int64, size func(key string, v V) int) *Memory[V] {
+// the tier adds its own overhead. gone, if not nil, is told of each value that leaves or gives way to another; it runs under locks, so that it
+// must not call the tier.
+func NewMemory[V any](maxBytes int64, size func(key string, v V) int, gone func(V)) *Memory[V] {
+	if gone == nil {
+		gone = func(V) {}
+	}
 	m := &Memory[V]{
 		budget: max(maxBytes, 1), // otter takes 0 for "no bound"
+		gone:   gone,
 		weigh:  func(key string, v V) uint32 { return clampWeight(size(key, v) + memoryOverhead) },
 	}
 	m.cache = otter.Must(&otter.Options[string, V]{
 		MaximumWeight: uint64(m.budget),
 		Weigher:       m.weigh,
+		OnAtomicDeletion: func(e otter.DeletionEvent[string, V]) {
+			if e.Cause != otter.CauseReplacement { // that is for Store to tell: a value that is weighed anew replaces itself
+				gone(e.Value)
+			}
+		},
 		// The default executor, whose short goroutines replay reads into the eviction policy: done by the reader
 		// itself, a load from a full cache takes two to three times as long.
 	})
@@ -51,7 +62,9 @@ func (m *Memory[V]) Store(key string, v V) {
 		m.Delete(key)
 		return
 	}
-	m.cache.Set(key, v)
+	if old, added := m.cache.Set(key, v); !added {
+		m.gone(old)
+	}
 }
 
 // Reweigh asks anew for the size of what is under key.

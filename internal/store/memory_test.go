@@ -15,7 +15,7 @@ func sizeOf(key string, v []byte) int { return len(key) + len(v) + 24 }
 
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	m := NewMemory(1<<20, sizeOf)
+	m := NewMemory(1<<20, sizeOf, nil)
 	if _, found := m.Load("k"); found {
 		t.Error("found what was never stored")
 	}
@@ -41,7 +41,7 @@ func TestMemory(t *testing.T) {
 func TestMemoryKeepsNothingHeavierThanTheBudget(t *testing.T) {
 	t.Parallel()
 	for _, budget := range []int64{1000, 1, 0, -1} {
-		m := NewMemory(budget, sizeOf)
+		m := NewMemory(budget, sizeOf, nil)
 		m.Store("k", []byte("light"))
 		m.Store("k", make([]byte, 2000))
 		if _, found := m.Load("k"); found || m.Len() != 0 {
@@ -52,7 +52,7 @@ func TestMemoryKeepsNothingHeavierThanTheBudget(t *testing.T) {
 
 func TestMemoryClosed(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	m := NewMemory(1<<20, sizeOf)
+	m := NewMemory(1<<20, sizeOf, nil)
 	for i := range 10_000 {
 		m.Store(fmt.Sprint(i), make([]byte, 1000))
 		m.Load(fmt.Sprint(i / 2))
@@ -66,18 +66,73 @@ func TestMemoryClosed(t *testing.T) {
 }
 
 func TestMemoryLoadAllocatesNothing(t *testing.T) {
-	m := NewMemory(1<<20, sizeOf)
+	m := NewMemory(1<<20, sizeOf, nil)
 	m.Store("the key", []byte("v"))
 	if n := testing.AllocsPerRun(10_000, func() { m.Load("the key"); m.Load("no key") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
+// TestMemoryTellsWhatIsGone: once of each value that nobody finds any more, and not of one that is only weighed anew.
+func TestMemoryTellsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	gone := make(map[string]int)
+	var mu sync.Mutex
+	m := NewMemory(10*(1000+24+8+memoryOverhead), sizeOf, func(v []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		gone[strings.TrimRight(string(v), " ")]++
+	})
+	isGone := func(when string, want ...string) {
+		t.Helper()
+		m.Bytes() // lets evictions that are due happen
+		mu.Lock()
+		defer mu.Unlock()
+		for _, v := range want {
+			if gone[v] != 1 {
+				t.Errorf("%s: told %d times that %s is gone", when, gone[v], v)
+			}
+			delete(gone, v)
+		}
+		if len(gone) > 0 {
+			t.Errorf("%s: gone are %v", when, gone)
+		}
+	}
+	m.Store("k", []byte("one"))
+	m.Reweigh("k")
+	isGone("stored")
+	m.Store("k", []byte("two"))
+	isGone("replaced", "one")
+	m.Delete("k")
+	isGone("deleted", "two")
+	m.Store("k", []byte("three"))
+	m.Store("l", []byte("four"))
+	m.Clear()
+	isGone("cleared", "three", "four")
+	m.Store("k", []byte("five"))
+	m.Store("k", make([]byte, 1<<20))
+	isGone("given up for a value that is too heavy", "five")
+	for i := range 20 {
+		m.Store(fmt.Sprint(i), fmt.Appendf(nil, "%-1000d", i))
+	}
+	m.Bytes()
+	var want []string
+	for i := range 20 {
+		if _, found := m.Load(fmt.Sprint(i)); !found {
+			want = append(want, fmt.Sprint(i))
+		}
+	}
+	if len(want) < 10 {
+		t.Errorf("only %v were evicted", want)
+	}
+	isGone("evicted", want...)
+}
+
 // TestMemoryLoadDoesNotKeepTheKey reads through a string over a buffer that changes at once, hits and misses, often
 // enough for every buffer of the cache to be drained. Had one kept it, look-ups or evictions would go wrong.
 func TestMemoryLoadDoesNotKeepTheKey(t *testing.T) {
 	t.Parallel()
-	m := NewMemory(100*(8+24+8+memoryOverhead), sizeOf)
+	m := NewMemory(100*(8+24+8+memoryOverhead), sizeOf, nil)
 	for i := range 200 {
 		m.Store(fmt.Sprintf("key%05d", i), fmt.Appendf(nil, "key%05d", i))
 	}
@@ -99,7 +154,7 @@ func TestMemoryLoadDoesNotKeepTheKey(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	const budget = 16 << 20
 	before := heap()
-	m := NewMemory(budget, func(_ string, e *Entry) int { return e.Size() })
+	m := NewMemory(budget, func(_ string, e *Entry) int { return e.Size() }, nil)
 	for i := range 100_000 {
 		e := small(i)
 		m.Store(e.Key, e)
@@ -138,7 +193,7 @@ func TestMemoryOverhead(t *testing.T) {
 	}
 	v := new(Entry)
 	before := heap()
-	m := NewMemory(n*(memoryOverhead+8), func(string, *Entry) int { return 0 })
+	m := NewMemory(n*(memoryOverhead+8), func(string, *Entry) int { return 0 }, nil)
 	for _, key := range keys {
 		m.Store(key, v)
 	}
@@ -154,7 +209,7 @@ func TestMemoryOverhead(t *testing.T) {
 func TestMemoryScanDoesNotPushOutTheHot(t *testing.T) {
 	t.Parallel()
 	const hot = 100
-	m := NewMemory(1<<20, sizeOf)
+	m := NewMemory(1<<20, sizeOf, nil)
 	value := make([]byte, 1000)
 	hits, asked := 0, 0
 	for i := range 30_000 {
@@ -176,7 +231,7 @@ func TestMemoryScanDoesNotPushOutTheHot(t *testing.T) {
 
 func TestMemoryConcurrent(t *testing.T) {
 	t.Parallel()
-	m := NewMemory(64<<10, sizeOf)
+	m := NewMemory(64<<10, sizeOf, nil)
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
@@ -204,7 +259,7 @@ func TestMemoryConcurrent(t *testing.T) {
 }
 
 func BenchmarkMemoryLoad(b *testing.B) {
-	m := NewMemory(64<<20, sizeOf)
+	m := NewMemory(64<<20, sizeOf, nil)
 	keys := make([]string, 10_000)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("larder:shop.example/items/%d", i)

@@ -1,0 +1,207 @@
+package middleware
+
+import (
+	"hash/maphash"
+	"log/slog"
+	"maps"
+	"math/bits"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/larderhq/larder/internal/invalidation"
+	"github.com/larderhq/larder/internal/store"
+)
+
+// replay is the whole answer to a request line, for as long as the clock changes nothing in it: a second at most. A request that says
+// nothing else that matters needs no key, no look-up and no verdict then, only the proof that nothing was invalidated, and takes half the
+// time. It is immutable.
+type replay struct {
+	rt      *route
+	s       *response
+	line    line
+	until   time.Duration // since epoch
+	fields  []store.Field // those that a 304 has as well come first
+	lasting int           // how many these are
+	slot    *atomic.Pointer[replay]
+}
+
+// replays are found by request line. There is one place for each: where another one has it, requests take the longer way.
+type replays struct {
+	seed  maphash.Seed
+	slots []atomic.Pointer[replay]
+}
+
+// newReplays makes room for those of a memory tier of so many bytes, of which the table itself takes a 256th.
+func newReplays(memory int64) replays {
+	n := uint64(min(max(memory>>12, 1<<5), 1<<15))
+	return replays{maphash.MakeSeed(), make([]atomic.Pointer[replay], 1<<bits.Len64(n))}
+}
+
+func (t *replays) slot(r *http.Request) *atomic.Pointer[replay] {
+	return &t.slots[(maphash.String(t.seed, r.RequestURI)^maphash.String(t.seed, r.Host))&uint64(len(t.slots)-1)]
+}
+
+// mayReplay reports whether a hit of the route depends on no more than the request line.
+func (rt *route) mayReplay() bool {
+	return rt.c.tiers.memory != nil && len(rt.params)+len(rt.headers)+len(rt.cookies) == 0 && rt.user == nil && !rt.ahead
+}
+
+// replay answers a request that is like those that were answered lately, and reports false where it takes the longer way to be sure.
+func (rt *route) replay(w http.ResponseWriter, r *http.Request) bool {
+	h := w.Header()
+	if !rt.replayable || len(h) > 0 || r.Method != http.MethodGet || r.ContentLength != 0 || r.URL.User != nil {
+		return false
+	}
+	a := rt.c.replays.slot(r).Load()
+	if a == nil || a.rt != rt || !a.line.is(r) {
+		return false
+	}
+	noneMatch, plain := rt.plain(r)
+	if !plain || !a.usable() || rt.c.logger.Enabled(r.Context(), slog.LevelDebug) {
+		return false
+	}
+	fields, status, body := a.fields, a.s.Status, a.s.Body
+	if len(noneMatch) > 0 {
+		if status != http.StatusOK || noneMatch[0] != a.s.tagText {
+			return false
+		}
+		fields, status, body = fields[:a.lasting], http.StatusNotModified, nil
+	}
+	rt.c.stats.hits.near(r).Add(1)
+	for i := range fields {
+		h[fields[i].Name] = fields[i].Values
+	}
+	w.WriteHeader(status)
+	if len(body) > 0 {
+		_, _ = w.Write(body) // a client that has gone is nobody's error
+	}
+	return true
+}
+
+// plain reports whether nothing in the request but its line, and If-None-Match, may matter.
+func (rt *route) plain(r *http.Request) (noneMatch []string, plain bool) {
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		return nil, false
+	}
+	h := r.Header
+	if len(h) > 8 { // as in read
+		for _, name := range askingNames {
+			lines := h[name]
+			if name == "If-None-Match" {
+				noneMatch = lines
+			} else if len(lines) > 0 && !rt.harmless(name, lines) {
+				return nil, false
+			}
+		}
+		return noneMatch, true
+	}
+	for name, lines := range h {
+		if name == "If-None-Match" {
+			noneMatch = lines
+		} else if !rt.harmless(name, lines) {
+			return nil, false
+		}
+	}
+	return noneMatch, true
+}
+
+// harmless reports whether a field of a request changes nothing about a hit.
+func (rt *route) harmless(name string, lines []string) bool {
+	switch name {
+	case "Cache-Control", "Pragma", "Authorization", "Upgrade", "If-Match", "If-Unmodified-Since", "If-Modified-Since", "Range":
+		return len(lines) == 0
+	case "Connection":
+		return len(lines) == 1 && (lines[0] == "keep-alive" || lines[0] == "close")
+	case "Cookie":
+		return (rt.public || rt.fromHeaders || rt.hasCookies) && rt.c.opt.ReadYourWrites == ""
+	}
+	return true
+}
+
+// usable reports whether a replay may answer a request that arrives now. Where the invalidation log is in this process there is no lease to
+// judge, and the monotonic clock alone takes half as long to read as both.
+func (a *replay) usable() bool {
+	log := a.rt.c.log
+	if a.rt.c.opt.Redis == nil {
+		return time.Since(epoch) < a.until && log.Usable(&a.s.stamp, time.Time{}) == invalidation.Valid
+	}
+	now := time.Now()
+	return now.Sub(epoch) < a.until && log.Usable(&a.s.stamp, now) == invalidation.Valid
+}
+
+// epoch is an instant to reckon from by the monotonic clock.
+var epoch = time.Now()
+
+// replayAfter is how many hits within a second make a replay worth its making, which costs as much as one. Tests change it.
+var replayAfter int32 = 4
+
+// offer makes a replay of a hit, where h is its complete header, if there are many of the kind and the place is free.
+func (x *exchange) offer(s *response, f *face, h http.Header, short bool) {
+	if f.served.Add(1) < replayAfter {
+		return
+	}
+	k, slot := x.rt.c.tiers.load(x.key), x.rt.c.replays.slot(x.r)
+	there, old, now, left := slot.Load(), s.replay.Load(), x.arrived.Sub(epoch), s.unchanged(x.arrived)
+	if k == nil || k.opened.Load() != s || left <= 0 || there.current(now) || old.current(now) {
+		return
+	}
+	a := &replay{rt: x.rt, s: s, line: lineOf(x.r).clone(), until: now + left, slot: slot}
+	if short {
+		h = maps.Clone(h)
+		for i := range s.fields {
+			put(h, &s.fields[i], true)
+		}
+		h["Content-Length"] = s.length
+	}
+	a.fields = make([]store.Field, 0, len(h))
+	for name, values := range h {
+		a.fields = append(a.fields, store.Field{Name: name, Values: slices.Clip(values)})
+	}
+	a.lasting = len(front(a.fields, func(f *store.Field) bool { return !describesContent(f.Name, s.hasTag) }))
+	if !s.replay.CompareAndSwap(old, a) {
+		return
+	}
+	slot.CompareAndSwap(there, a)
+	old.withdraw()
+	if k.retired.Load() || s.replay.Load() != a { // meanwhile
+		a.withdraw()
+	}
+	if old == nil {
+		x.rt.c.tiers.memory.Reweigh(s.Key)
+	}
+}
+
+// unchanged is for how long the clock changes nothing in a hit: neither the second nor the age, nor that it is fresh.
+func (s *response) unchanged(now time.Time) time.Duration {
+	second := time.Second - time.Duration(now.Nanosecond())
+	age := time.Second - s.Terms.Age(now)%time.Second
+	return min(second, age, s.Terms.Remaining(now))
+}
+
+func (a *replay) current(now time.Duration) bool { return a != nil && now < a.until }
+
+// withdraw lets nobody find a any more, nor what it holds on to.
+func (a *replay) withdraw() {
+	if a != nil {
+		a.slot.CompareAndSwap(a, nil)
+	}
+}
+
+// retire ends the replay of what memory no longer holds.
+func (k *kept) retire() {
+	k.retired.Store(true)
+	if s := k.opened.Load(); s != nil {
+		s.replay.Load().withdraw()
+	}
+}
+
+// size is what a replay takes in memory.
+func (a *replay) size() int {
+	if a == nil {
+		return 0
+	}
+	return int(unsafe.Sizeof(*a)) + len(a.fields)*int(unsafe.Sizeof(store.Field{})) + a.line.size()
+}
