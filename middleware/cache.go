@@ -19,7 +19,7 @@ type Cache struct {
 	logger  *slog.Logger
 	builder keybuilder.Builder
 	tiers   tiers
-	replays replays
+	replays []atomic.Pointer[replay]
 	log     *invalidation.Log
 	stats   counters
 

@@ -115,7 +115,7 @@ func hitRows(tb testing.TB) []hitRow {
 		{name: "browser", requests: []*http.Request{browse("/items/1")}, larder: small},
 		{name: "10000keys", requests: many(), larder: small},
 		{name: "chi", requests: routed, larder: behind},
-		{name: "aroundchi", requests: routed, larder: hour(around)},
+		{name: "aroundchi", requests: []*http.Request{get("http://around.example/items/1")}, larder: hour(around)},
 		{name: "twotiers", requests: one, larder: twoTiers(tb)},
 		{name: "named", requests: one, larder: cache.For(larder.OneHour, larder.Name("item"))(page(1 << 10))},
 	}

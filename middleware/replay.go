@@ -28,20 +28,15 @@ type replay struct {
 	slot    *atomic.Pointer[replay]
 }
 
-// replays are found by request line. There is one place for each: where another one has it, requests take the longer way.
-type replays struct {
-	seed  maphash.Seed
-	slots []atomic.Pointer[replay]
+// newReplays makes room for the replays of a memory tier of so many bytes, of which the table itself takes a 256th.
+func newReplays(memory int64) []atomic.Pointer[replay] {
+	return make([]atomic.Pointer[replay], 1<<bits.Len64(uint64(min(max(memory>>12, 1<<5), 1<<15))))
 }
 
-// newReplays makes room for those of a memory tier of so many bytes, of which the table itself takes a 256th.
-func newReplays(memory int64) replays {
-	n := uint64(min(max(memory>>12, 1<<5), 1<<15))
-	return replays{maphash.MakeSeed(), make([]atomic.Pointer[replay], 1<<bits.Len64(n))}
-}
-
-func (t *replays) slot(r *http.Request) *atomic.Pointer[replay] {
-	return &t.slots[(maphash.String(t.seed, r.RequestURI)^maphash.String(t.seed, r.Host))&uint64(len(t.slots)-1)]
+// slot is the one place for the replay of a request's line: where another one has it, the request takes the longer way.
+func (rt *route) slot(r *http.Request) *atomic.Pointer[replay] {
+	all := rt.c.replays
+	return &all[(maphash.String(rt.seed, r.RequestURI)^maphash.String(rt.seed, r.Host))&uint64(len(all)-1)]
 }
 
 // mayReplay reports whether a hit of the route depends on no more than the request line.
@@ -55,7 +50,7 @@ func (rt *route) replay(w http.ResponseWriter, r *http.Request) bool {
 	if !rt.replayable || len(h) > 0 || r.Method != http.MethodGet || r.ContentLength != 0 || r.URL.User != nil {
 		return false
 	}
-	a := rt.c.replays.slot(r).Load()
+	a := rt.slot(r).Load()
 	if a == nil || a.rt != rt || !a.line.is(r) {
 		return false
 	}
@@ -143,12 +138,17 @@ func (x *exchange) offer(s *response, f *face, h http.Header, short bool) {
 	if f.served.Add(1) < replayAfter {
 		return
 	}
-	k, slot := x.rt.c.tiers.load(x.key), x.rt.c.replays.slot(x.r)
+	k, slot := x.rt.c.tiers.load(x.key), x.rt.slot(x.r)
 	there, old, now, left := slot.Load(), s.replay.Load(), x.arrived.Sub(epoch), s.unchanged(x.arrived)
 	if k == nil || k.opened.Load() != s || left <= 0 || there.current(now) || old.current(now) {
 		return
 	}
-	a := &replay{rt: x.rt, s: s, line: lineOf(x.r).clone(), until: now + left, slot: slot}
+	a := &replay{rt: x.rt, s: s, until: now + left, slot: slot}
+	if old != nil && old.line.is(x.r) {
+		a.line = old.line
+	} else {
+		a.line = lineOf(x.r).clone()
+	}
 	if short {
 		h = maps.Clone(h)
 		for i := range s.fields {

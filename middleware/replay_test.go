@@ -90,13 +90,12 @@ func TestReplaysAreHits(t *testing.T) {
 					return c2.For(3*time.Second, c.rules...)
 				}
 				h, longer := mw(fast)(manyFaced()).(*route), mw(slow)(manyFaced()).(*route)
-				longer.replayable, fast.replays.slots = false, fast.replays.slots[:4]
+				longer.replayable, fast.replays = false, fast.replays[:4]
 				replayed := 0
 				a := asker{Rand: rand.New(rand.NewPCG(seed, 1))}
 				for range 3000 {
 					r := a.next(t)
-					slot := fast.replays.slot(r)
-					there := slot.Load()
+					there := h.slot(r).Load()
 					got, want := httptest.NewRecorder(), httptest.NewRecorder()
 					a.outside(got, want)
 					ran := h.replay(got, r.Clone(r.Context()))
@@ -294,20 +293,20 @@ func TestReplaysEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newTestCache(t, Options{MemoryBytes: 100 << 10})
-				h := c.For(time.Hour)(http.HandlerFunc(says("page")))
+				h := c.For(time.Hour)(http.HandlerFunc(says("page"))).(*route)
 				for _, line := range []string{"http://EXAMPLE.com/", "/"} { // of which the second takes the place of the first
 					for range 3 {
 						get(t, h, line)
 					}
-					if a := c.replays.slot(request(t.Context(), line)).Load(); a == nil || a.line.uri != line {
+					if a := h.slot(request(t.Context(), line)).Load(); a == nil || a.line.uri != line {
 						t.Fatalf("of %s is kept %v", line, a)
 					}
 					time.Sleep(time.Second)
 				}
 				end(c, h)
 				live := 0
-				for i := range c.replays.slots {
-					if a := c.replays.slots[i].Load(); a != nil {
+				for i := range c.replays {
+					if a := c.replays[i].Load(); a != nil {
 						live++
 						if k, found := c.tiers.memory.Load(a.s.Key); !found || k.opened.Load() != a.s {
 							t.Errorf("%s is replayed and not in memory", a.s.Key)
@@ -330,7 +329,7 @@ func TestReplaysAreCounted(t *testing.T) {
 		h.replayable = replayable
 		get(t, h, "/")
 		get(t, h, "/")
-		return c.Stats().Bytes, c.replays.slot(request(t.Context(), "/")).Load()
+		return c.Stats().Bytes, h.slot(request(t.Context(), "/")).Load()
 	}
 	without, _ := bytes(false)
 	with, a := bytes(true)
@@ -345,7 +344,8 @@ func TestReplaysInOnePlace(t *testing.T) {
 		c := newTestCache(t, Options{})
 		a := c.For(time.Hour, Name("a"))(http.HandlerFunc(says("of a")))
 		b := c.For(time.Hour, Name("b"))(http.HandlerFunc(says("of b")))
-		slot := c.replays.slot(request(t.Context(), "/"))
+		c.replays = c.replays[:1]
+		slot := &c.replays[0]
 		for i := range 9 {
 			expect(t, get(t, a, "/"), http.StatusOK, "of a")
 			first := slot.Load()
@@ -361,11 +361,11 @@ func TestReplaysInOnePlace(t *testing.T) {
 // TestNoReplaysBesideRefreshAhead, which draws with each hit whether it refreshes.
 func TestNoReplaysBesideRefreshAhead(t *testing.T) {
 	c := newTestCache(t, Options{})
-	h := c.For(time.Hour, RefreshAhead())(http.HandlerFunc(says("page")))
+	h := c.For(time.Hour, RefreshAhead())(http.HandlerFunc(says("page"))).(*route)
 	for range 3 {
 		get(t, h, "/")
 	}
-	if a := c.replays.slot(request(t.Context(), "/")).Load(); a != nil {
+	if a := h.slot(request(t.Context(), "/")).Load(); a != nil {
 		t.Error("there is one")
 	}
 }
@@ -373,7 +373,7 @@ func TestNoReplaysBesideRefreshAhead(t *testing.T) {
 // TestReplayOwnsItsTexts: a server may write the next request over the texts of one that was answered.
 func TestReplayOwnsItsTexts(t *testing.T) {
 	c := newTestCache(t, Options{})
-	c.replays.slots = c.replays.slots[:1]
+	c.replays = c.replays[:1]
 	h := c.For(time.Hour)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, r.Host, r.RequestURI) }))
 	host, uri := []byte("ann.example"), []byte("/ann")
 	r := request(t.Context(), "/ann")

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"strings"
 	"sync"
@@ -36,7 +37,7 @@ func (c *Cache) wrap(r rules) func(http.Handler) http.Handler {
 		rt.keyName = strings.ReplaceAll(string(keybuilder.AppendName(nil, r.name)), "/", "%2F") // no host and path looks like it
 		rt.policy = r.policy(c.opt.Targets)
 		rt.budget.limit = r.budget
-		rt.replayable = rt.mayReplay()
+		rt.seed, rt.replayable = maphash.MakeSeed(), rt.mayReplay()
 		return rt
 	}
 }
@@ -87,6 +88,7 @@ type route struct {
 	greeted    sync.Once               // and of cookies that an outer middleware gives to new clients
 	writeTags  []string                // of Invalidates
 	budget     budget
+	seed       maphash.Seed
 	replayable bool
 }
 
