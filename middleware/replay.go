@@ -65,7 +65,9 @@ func (rt *route) replay(w http.ResponseWriter, r *http.Request) bool {
 		}
 		fields, status, body = fields[:a.lasting], http.StatusNotModified, nil
 	}
-	rt.c.stats.hits.near(r).Add(1)
+	if rt.c.stats.hits.near(r).Add(1)%tellEvery == 0 {
+		rt.c.tiers.memory.Load(a.s.Key)
+	}
 	for i := range fields {
 		h[fields[i].Name] = fields[i].Values
 	}
@@ -130,33 +132,56 @@ func (a *replay) usable() bool {
 // epoch is an instant to reckon from by the monotonic clock.
 var epoch = time.Now()
 
-// replayAfter is how many hits within a second make a replay worth its making, which costs as much as one. Tests change it.
-var replayAfter int32 = 4
+const (
+	// tellEvery is which of the replays the memory tier learns of, so that it keeps what is asked for often.
+	tellEvery = 17
+	// coolsAfter is how long a response keeps a replay that is over.
+	coolsAfter = time.Second
+)
+
+// replayAfter is how many hits while the clock changes nothing make a replay worth its making, which costs as much as one, and its memory,
+// which holds fewer entries for it. A quarter of them does where there was one until now. Tests change it.
+var replayAfter int32 = 16
 
 // offer makes a replay of a hit, where h is its complete header, if there are many of the kind and the place is free.
 func (x *exchange) offer(s *response, f *face, h http.Header, short bool) {
-	if f.served.Add(1) < replayAfter {
-		return
+	now, old, worth := x.arrived.Sub(epoch), s.replay.Load(), replayAfter
+	if old != nil {
+		worth /= 4
 	}
-	k, slot := x.rt.c.tiers.load(x.key), x.rt.slot(x.r)
-	there, old, now, left := slot.Load(), s.replay.Load(), x.arrived.Sub(epoch), s.unchanged(x.arrived)
-	if k == nil || k.opened.Load() != s || left <= 0 || there.current(now) || old.current(now) {
-		return
-	}
-	a := &replay{rt: x.rt, s: s, until: now + left, slot: slot}
-	if old != nil && old.line.is(x.r) {
-		a.line = old.line
-	} else {
-		a.line = lineOf(x.r).clone()
-	}
-	if short {
-		h = maps.Clone(h)
-		for i := range s.fields {
-			put(h, &s.fields[i], true)
+	switch n := f.served.Add(1); {
+	case old.current(now):
+	case old != nil && !old.current(now-coolsAfter):
+		if s.replay.CompareAndSwap(old, nil) {
+			old.withdraw()
+			x.rt.c.tiers.memory.Reweigh(s.Key)
 		}
-		h["Content-Length"] = s.length
+	case n >= worth:
+		if short {
+			h = s.whole(h)
+		}
+		x.makeReplay(s, old, now, h)
 	}
-	a.fields = make([]store.Field, 0, len(h))
+}
+
+// whole is the header of a 200, where h is that of a 304.
+func (s *response) whole(h http.Header) http.Header {
+	h = maps.Clone(h)
+	for i := range s.fields {
+		put(h, &s.fields[i], true)
+	}
+	h["Content-Length"] = s.length
+	return h
+}
+
+// makeReplay makes the replay of a 200 or another whole answer, if its place is free and memory, which is to end it, has the response.
+func (x *exchange) makeReplay(s *response, old *replay, now time.Duration, h http.Header) {
+	k, slot := x.rt.c.tiers.load(x.key), x.rt.slot(x.r)
+	there, left := slot.Load(), s.unchanged(x.arrived)
+	if k == nil || k.opened.Load() != s || left <= 0 || there.current(now) {
+		return
+	}
+	a := &replay{rt: x.rt, s: s, line: old.lineOf(x.r), until: now + left, slot: slot, fields: make([]store.Field, 0, len(h))}
 	for name, values := range h {
 		a.fields = append(a.fields, store.Field{Name: name, Values: slices.Clip(values)})
 	}
@@ -172,6 +197,14 @@ func (x *exchange) offer(s *response, f *face, h http.Header, short bool) {
 	if old == nil {
 		x.rt.c.tiers.memory.Reweigh(s.Key)
 	}
+}
+
+// lineOf is the line of a request, in the texts of the last replay where they are the same.
+func (a *replay) lineOf(r *http.Request) line {
+	if a != nil && a.line.is(r) {
+		return a.line
+	}
+	return lineOf(r).clone()
 }
 
 // unchanged is for how long the clock changes nothing in a hit: neither the second nor the age, nor that it is fresh.
