@@ -106,8 +106,8 @@ type asking struct {
 
 // askingNames are their names.
 var askingNames = [...]string{
-	"Cache-Control", "Pragma", "Connection", "Cookie", "Authorization", "Upgrade", "If-Match", "If-Unmodified-Since",
-	"If-None-Match", "If-Modified-Since", "Range",
+	"If-None-Match", "Cache-Control", "Pragma", "Connection", "Cookie", "Authorization", "Upgrade", "If-Match", "If-Unmodified-Since",
+	"If-Modified-Since", "Range",
 }
 
 // read finds them in a header. Up to eight fields are one group of the map: to walk over them takes half the time of asking for each

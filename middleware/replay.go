@@ -85,15 +85,12 @@ func (rt *route) plain(r *http.Request) (noneMatch []string, plain bool) {
 	}
 	h := r.Header
 	if len(h) > 8 { // as in read
-		for _, name := range askingNames {
-			lines := h[name]
-			if name == "If-None-Match" {
-				noneMatch = lines
-			} else if len(lines) > 0 && !rt.harmless(name, lines) {
+		for _, name := range askingNames[1:] {
+			if lines := h[name]; len(lines) > 0 && !rt.harmless(name, lines) {
 				return nil, false
 			}
 		}
-		return noneMatch, true
+		return h[askingNames[0]], true
 	}
 	for name, lines := range h {
 		if name == "If-None-Match" {
