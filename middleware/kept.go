@@ -13,10 +13,9 @@ import (
 // kept is a stored response as memory and the queue of writes hold it: in its binary form, which is small and gives the garbage
 // collector nothing to mark, and, from the first time that somebody asks for it, made ready to be served as well.
 type kept struct {
-	form    string // binary, with the key inside
-	origin  invalidation.Origin
-	opened  atomic.Pointer[response]
-	retired atomic.Bool // no longer in memory
+	form   string // binary, with the key inside
+	origin invalidation.Origin
+	opened atomic.Pointer[response]
 }
 
 // size is what it takes in memory.

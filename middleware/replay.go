@@ -188,7 +188,7 @@ func (x *exchange) makeReplay(s *response, old *replay, now time.Duration, h htt
 	}
 	slot.CompareAndSwap(there, a)
 	old.withdraw()
-	if k.retired.Load() || s.replay.Load() != a { // meanwhile
+	if s.retired.Load() || s.replay.Load() != a { // meanwhile
 		a.withdraw()
 	}
 	if old == nil {
@@ -222,8 +222,8 @@ func (a *replay) withdraw() {
 
 // retire ends the replay of what memory no longer holds.
 func (k *kept) retire() {
-	k.retired.Store(true)
 	if s := k.opened.Load(); s != nil {
+		s.retired.Store(true)
 		s.replay.Load().withdraw()
 	}
 }

@@ -34,6 +34,7 @@ type response struct {
 	face         atomic.Pointer[face]
 	spare        atomic.Pointer[face] // room for the first one, or nil
 	replay       atomic.Pointer[replay]
+	retired      atomic.Bool  // it has left memory, and has no replay any more
 	used         atomic.Int64 // Unix second of the last use, for choosing among variants
 }
 
