@@ -36,8 +36,8 @@ func TestLossNamesItsCure(t *testing.T) {
 		}
 		var text bytes.Buffer
 		l := open(t, Config{Client: client, Prefix: "{a}", Logger: slog.New(slog.NewTextHandler(&text, nil))})
-		<-l.settled
-		l.Close()
+		eventually(t, func() bool { return l.failures.Load() > 0 })
+		l.Close() // which waits for the line
 		if line, _, _ := strings.Cut(text.String(), "\n"); !strings.Contains(line, "out of reach") || !strings.Contains(line, "cure=") || !strings.Contains(line, tt.cure) {
 			t.Errorf("%s: logged %s", name, text.String())
 		}
