@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"crypto/tls"
 	"hash/maphash"
 	"log/slog"
 	"maps"
@@ -45,7 +46,7 @@ func (rt *route) mayReplay() bool {
 }
 
 // replay answers a request that is like those that were answered lately, and reports false where it takes the longer way to be sure.
-func (rt *route) replay(w http.ResponseWriter, r *http.Request) bool {
+func (rt *route) replay(w http.ResponseWriter, r *http.Request, f *asking) bool {
 	h := w.Header()
 	if !rt.replayable || len(h) > 0 || r.Method != http.MethodGet || r.ContentLength != 0 || r.URL.User != nil {
 		return false
@@ -54,13 +55,12 @@ func (rt *route) replay(w http.ResponseWriter, r *http.Request) bool {
 	if a == nil || a.rt != rt || !a.line.is(r) {
 		return false
 	}
-	noneMatch, plain := rt.plain(r)
-	if !plain || !a.usable() || rt.c.logger.Enabled(r.Context(), slog.LevelDebug) {
+	if !rt.plain(f, r.TLS) || !a.usable() || rt.c.logger.Enabled(r.Context(), slog.LevelDebug) {
 		return false
 	}
 	fields, status, body := a.fields, a.s.Status, a.s.Body
-	if len(noneMatch) > 0 {
-		if status != http.StatusOK || noneMatch[0] != a.s.tagText {
+	if f.noneMatch != nil {
+		if status != http.StatusOK || f.noneMatch[0] != a.s.tagText {
 			return false
 		}
 		fields, status, body = fields[:a.lasting], http.StatusNotModified, nil
@@ -79,40 +79,12 @@ func (rt *route) replay(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // plain reports whether nothing in the request but its line, and If-None-Match, may matter.
-func (rt *route) plain(r *http.Request) (noneMatch []string, plain bool) {
-	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
-		return nil, false
-	}
-	h := r.Header
-	if len(h) > 8 { // as in read
-		for _, name := range askingNames[1:] {
-			if lines := h[name]; len(lines) > 0 && !rt.harmless(name, lines) {
-				return nil, false
-			}
-		}
-		return h[askingNames[0]], true
-	}
-	for name, lines := range h {
-		if name == "If-None-Match" {
-			noneMatch = lines
-		} else if !rt.harmless(name, lines) {
-			return nil, false
-		}
-	}
-	return noneMatch, true
-}
-
-// harmless reports whether a field of a request changes nothing about a hit.
-func (rt *route) harmless(name string, lines []string) bool {
-	switch name {
-	case "Cache-Control", "Pragma", "Authorization", "Upgrade", "If-Match", "If-Unmodified-Since", "If-Modified-Since", "Range":
-		return len(lines) == 0
-	case "Connection":
-		return len(lines) == 1 && (lines[0] == "keep-alive" || lines[0] == "close")
-	case "Cookie":
-		return (rt.public || rt.fromHeaders || rt.hasCookies) && rt.c.opt.ReadYourWrites == ""
-	}
-	return true
+func (rt *route) plain(f *asking, conn *tls.ConnectionState) bool {
+	return len(f.cacheControl)+len(f.pragma)+len(f.upgrade) == 0 && !f.precondition && !f.authorization && !f.ranged &&
+		(!f.conditional || f.noneMatch != nil) &&
+		(f.connection == nil || len(f.connection) == 1 && (f.connection[0] == "keep-alive" || f.connection[0] == "close")) &&
+		(f.cookie == nil || (rt.public || rt.fromHeaders || rt.hasCookies) && rt.c.opt.ReadYourWrites == "") &&
+		(conn == nil || len(conn.PeerCertificates) == 0)
 }
 
 // usable reports whether a replay may answer a request that arrives now. Where the invalidation log is in this process there is no lease to

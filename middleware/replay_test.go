@@ -99,7 +99,9 @@ func TestReplaysAreHits(t *testing.T) {
 					there := h.slot(r).Load()
 					got, want := httptest.NewRecorder(), httptest.NewRecorder()
 					a.outside(got, want)
-					ran := h.replay(got, r.Clone(r.Context()))
+					var f asking
+					f.read(r.Header)
+					ran := h.replay(got, r.Clone(r.Context()), &f)
 					if !ran {
 						h.ServeHTTP(got, r.Clone(r.Context()))
 					} else {

@@ -16,13 +16,15 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rt.next.ServeHTTP(w, r)
 		return
 	}
-	if rt.replay(w, r) {
+	var f asking
+	f.read(r.Header)
+	if rt.replay(w, r, &f) {
 		return
 	}
 	x := newExchange(rt, w, r)
 	defer x.release()
 
-	switch lane, fwd, detail := x.classify(); lane {
+	switch lane, fwd, detail := x.classify(&f); lane {
 	case lanePass:
 		x.pass(fwd, detail)
 		return
